@@ -1,0 +1,92 @@
+"""What one setting alone cannot tell: settings that contradict each other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+
+from ragline.config.masking import masked
+from ragline.config.settings import Settings
+from ragline.config.sources import Given
+from ragline.config.toml_text import toml_text
+
+
+def contradictions(settings: Settings, given: Mapping[str, Given]) -> list[str]:
+    """Return a line for each contradiction; `given` tells where the values come from."""
+    return [
+        *_open_to_the_network(settings, given),
+        *_overlap(settings, given),
+        *_connections(settings, given),
+        *_embedder(settings, given),
+        *_urls(settings, given),
+    ]
+
+
+def _open_to_the_network(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    if not settings.auth.enabled and not _is_loopback(settings.server.host):
+        yield (
+            f"{_said('auth.enabled', False, given)} with {_said('server.host', settings.server.host, given)}: "
+            "everyone who reaches this address would be the administrator; set server.host to 127.0.0.1 "
+            "or auth.enabled to true"
+        )
+
+
+def _overlap(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    overlap, longest = settings.chunking.overlap_tokens, settings.chunking.max_tokens
+    if overlap >= longest:
+        yield (
+            f"{_said('chunking.overlap_tokens', overlap, given)}: must be less than "
+            f"{_said('chunking.max_tokens', longest, given)}, or a passage would only repeat the one before"
+        )
+
+
+def _connections(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    connections = settings.models.connections
+    for name, times in Counter(connection.name for connection in connections).items():
+        if times > 1:
+            yield f"{_said('models.connections', None, given)}: {times} are named {name!r}; names must be unique"
+    for index, connection in enumerate(connections):
+        if connection.kind in ("ollama", "openai") and not connection.url:
+            yield (
+                f"{_said('models.connections', None, given, f'[{index}]')}: {connection.name!r} is of kind "
+                f"{connection.kind!r} and has no url; give the base URL of its server"
+            )
+
+
+def _embedder(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    if settings.embedder.kind in ("ollama", "openai") and not settings.embedder.url:
+        yield (
+            f"{_said('embedder.kind', settings.embedder.kind, given)}: needs embedder.url, the base URL of its server; "
+            "the kind 'packaged' needs none"
+        )
+
+
+def _urls(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    urls = {
+        ("vectors.url", ""): settings.vectors.url,
+        ("embedder.url", ""): settings.embedder.url,
+        ("prefect.api_url", ""): settings.prefect.api_url,
+    }
+    for index, connection in enumerate(settings.models.connections):
+        urls["models.connections", f"[{index}].url"] = connection.url
+    for (name, within), url in urls.items():
+        if url and not url.startswith(("http://", "https://")):
+            yield f"{_said(name, url, given, within)}: must start with http:// or https://"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _said(name: str, value: object, given: Mapping[str, Given], within: str = "") -> str:
+    """Return the setting as the user wrote it, its value unless None, and its source."""
+    entry = given.get(name)
+    key, source = (entry.written, entry.source) if entry else (name, "default")
+    shown = "" if value is None else f" = {toml_text(masked(value))}"
+    return f"{key}{within}{shown} ({source})"

@@ -1,0 +1,37 @@
+"""The environment of this process and its children: libraries that phone home are told not to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+
+QUIET: Mapping[str, str] = MappingProxyType(
+    {
+        # unstructured, Prefect's client and huggingface_hub read this one.
+        "DO_NOT_TRACK": "1",
+        "SCARF_NO_ANALYTICS": "true",
+        "UNSTRUCTURED_DISABLE_NOTICE": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # onnxruntime's Linux wheels send events to Microsoft, from the moment the library is loaded.
+        "ORT_DISABLE_TELEMETRY": "1",
+        # Nothing of Ragline's comes from the hub: a library that tries has taken a wrong turn.
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
+)
+"""Variables that switch telemetry and look-ups off. Each library reads its own when it is imported."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def quiet_libraries() -> None:
+    """Set the variables of `QUIET` that are not set; call it before a heavy library is imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+def child_environment(extra: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+    """Return the variables for a child process: `QUIET`, over it this process's own, over them `extra`."""
+    return {**QUIET, **os.environ, **extra}

@@ -1,0 +1,201 @@
+"""Every setting of Ragline with its default: one frozen tree, read once at an edge and passed inward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(Section):
+    """Where the HTTP API listens and how much it accepts."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; only loopback is allowed while auth is off.")
+    port: int = Field(3000, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
+    max_upload_bytes: int = Field(1 << 30, gt=0, description="Largest file accepted, in bytes.")
+    ready_wait_s: float = Field(
+        60.0, ge=0, description="How long a chat waits for a file that is still being processed, in seconds."
+    )
+
+
+class Auth(Section):
+    """Who may call the API."""
+
+    enabled: bool = Field(True, description="Off: no token is needed, everyone is the administrator; loopback only.")
+    bootstrap_key: SecretStr | None = Field(
+        None, description="API key of the first administrator; without it one is made and shown once."
+    )
+    jwt_secret: SecretStr | None = Field(
+        None, description="Signs session tokens; without it one is made and kept in the data folder."
+    )
+    session_days: float = Field(28.0, gt=0, description="How long a session token is valid, in days.")
+    signup: Literal["first", "closed"] = Field(
+        "first", description="first: the first account signed up is the administrator, then sign-up closes."
+    )
+
+
+class Database(Section):
+    """Where the records live."""
+
+    url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL, such as postgresql+asyncpg://…; without it SQLite in the data folder."
+    )
+
+
+class Blobs(Section):
+    """Where the bytes of files live."""
+
+    url: str | None = Field(None, description="fsspec URL, such as s3://bucket/prefix; without it the data folder.")
+
+
+class Vectors(Section):
+    """Where the vectors live."""
+
+    url: str | None = Field(None, description="URL of a Qdrant server; without it the engine runs in this process.")
+    api_key: SecretStr | None = Field(None, description="API key of the Qdrant server.")
+    timeout_s: float = Field(30.0, gt=0, description="Longest wait for the Qdrant server, in seconds.")
+
+
+class Embedder(Section):
+    """The model that turns passages and questions into vectors."""
+
+    kind: Literal["packaged", "ollama", "openai"] = Field(
+        "packaged", description="packaged: multilingual-e5-small, in this process; or a server."
+    )
+    model: str = Field("multilingual-e5-small", description="Name of the model, as its server knows it.")
+    url: str | None = Field(None, description="Base URL of the server, for ollama and openai.")
+    api_key: SecretStr | None = Field(None, description="API key of the server.")
+    threads: int = Field(0, ge=0, description="Threads of the packaged model; 0 means one per core.")
+    batch_size: int = Field(16, gt=0, le=512, description="Texts embedded in one call of the model.")
+    timeout_s: float = Field(120.0, gt=0, description="Longest wait for the server, in seconds.")
+
+
+class Parsing(Section):
+    """The worker processes that read files, and their limits."""
+
+    workers: int = Field(2, gt=0, le=64, description="Files parsed at the same time.")
+    memory_mb: int = Field(2048, ge=256, description="Memory one worker may use, in MiB.")
+    time_limit_s: float = Field(120.0, gt=0, description="Longest time one file may take, in seconds.")
+    max_text_chars: int = Field(50_000_000, gt=0, description="Most text taken from one file, in characters.")
+
+
+class Chunking(Section):
+    """How documents are cut into passages."""
+
+    max_tokens: int = Field(256, ge=16, le=384, description="Longest passage, in tokens of the embedding model.")
+    overlap_tokens: int = Field(32, ge=0, le=250, description="Tokens a passage repeats of the one before.")
+
+
+class Retrieval(Section):
+    """How passages are found and put before the model."""
+
+    top_k: int = Field(8, gt=0, le=200, description="Passages put before the model.")
+    candidates: int = Field(50, gt=0, le=1000, description="Passages each of the two searches brings to the fusion.")
+    context_tokens: int = Field(3000, gt=0, description="Most tokens of passages put before the model.")
+
+
+class Connection(Section):
+    """A back end that serves models."""
+
+    name: str = Field(description="Name in messages, unique.")
+    kind: Literal["ollama", "openai", "embedded", "functions"] = Field(description="Wire format of the back end.")
+    url: str | None = Field(None, description="Base URL; for openai it ends in /v1.")
+    api_key: SecretStr | None = Field(None, description="Key sent to the back end.")
+    timeout_s: float = Field(300.0, gt=0, description="Longest silence of the back end, in seconds.")
+
+
+SPEC_NAMES = ("llama3.1", "llama3.2", "granite3.1-dense:8b", "gpt-4-turbo")
+"""The model names in the examples of the API document; a fresh machine answers to them with its embedded model."""
+
+
+class Models(Section):
+    """The back ends and the names that clients may use."""
+
+    connections: tuple[Connection, ...] = Field(
+        (
+            Connection(name="ollama", kind="ollama", url="http://127.0.0.1:11434"),
+            Connection(name="embedded", kind="embedded"),
+            Connection(name="functions", kind="functions"),
+        ),
+        description="Back ends in order; the first that knows a name owns it.",
+    )
+    aliases: dict[str, tuple[str, ...]] = Field(
+        dict.fromkeys(SPEC_NAMES, ("smollm2:135m", "extractive")),
+        description="Other names for models, used where no back end knows the name; the first target that exists wins.",
+    )
+    list_ttl_s: float = Field(30.0, ge=0, description="How long a back end's list of models is kept, in seconds.")
+    list_timeout_s: float = Field(1.0, gt=0, description="Longest wait for a back end's list, in seconds.")
+
+
+class EmbeddedModels(Section):
+    """Language models that run in this process."""
+
+    threads: int = Field(0, ge=0, description="Threads of the model; 0 means one per core.")
+    context_tokens: int = Field(4096, ge=512, description="Longest prompt and answer together, in tokens.")
+    idle_unload_s: float = Field(600.0, gt=0, description="A model unused for so long is unloaded, in seconds.")
+
+
+class Prefect(Section):
+    """The Prefect server that shows the runs."""
+
+    enabled: bool = Field(True, description="Report ingestion to Prefect; off: ingestion runs without it.")
+    api_url: str | None = Field(None, description="A Prefect server of your own; without it one is started.")
+    port: int = Field(4200, ge=0, le=65535, description="Port of the server that is started; 0 takes a free one.")
+
+
+class Settings(BaseSettings):
+    """All settings. Order of strength: arguments, RAGLINE_…__… variables, ragline.toml, these defaults.
+
+    `load.load_settings` reads all of them; `Settings(...)` itself takes only what it is given.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix="RAGLINE_",
+        env_nested_delimiter="__",
+    )
+
+    env: Literal["dev", "prod"] = Field(
+        "prod",
+        validation_alias=AliasChoices("env", "RAGLINE_ENV", "ENV"),
+        description="dev: the API describes itself at /docs and /openapi.json.",
+    )
+    data_dir: Path = Field(Path("ragline-data"), description="Folder of everything Ragline stores by itself.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged to stderr.")
+    server: Server = Server()
+    auth: Auth = Auth()
+    database: Database = Database()
+    blobs: Blobs = Blobs()
+    vectors: Vectors = Vectors()
+    embedder: Embedder = Embedder()
+    parsing: Parsing = Parsing()
+    chunking: Chunking = Chunking()
+    retrieval: Retrieval = Retrieval()
+    models: Models = Models()
+    embedded_models: EmbeddedModels = EmbeddedModels()
+    prefect: Prefect = Prefect()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave the reading to `sources.py`.
+
+        The library's own sources merge a dict into its default, so that `RAGLINE_MODELS__ALIASES='{}'` would change
+        nothing; they pass over variables that they do not know, and forget where a value came from.
+        """
+        return (init_settings,)

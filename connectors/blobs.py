@@ -1,0 +1,114 @@
+"""The bytes of files, through fsspec: a folder by default, S3 and others by URL."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from ragline.config.settings import Blobs as BlobSettings
+from ragline.errors import NotFound, SetupError, TooLarge
+
+BLOCK_BYTES = 1 << 20
+
+
+class Blobs:
+    """Named bytes. A name never shows half-written content, and what `put` returned from survives a crash."""
+
+    def __init__(self, file_system: fsspec.AbstractFileSystem, root: str) -> None:
+        self._fs = file_system
+        self._root = root.rstrip("/")
+        self._local = isinstance(file_system, LocalFileSystem)
+
+    async def put(self, key: str, content: BinaryIO, *, max_bytes: int | None = None) -> tuple[int, str]:
+        """Store a stream from where it stands and return (bytes, SHA-256 as hex). Raises TooLarge and keeps nothing."""
+        return await asyncio.to_thread(self._put, key, content, max_bytes)
+
+    async def get(self, key: str) -> bytes:
+        """Return the bytes. Raises NotFound."""
+        return await asyncio.to_thread(self._get, key)
+
+    async def delete(self, key: str) -> None:
+        """Delete the bytes; none there is no error."""
+        await asyncio.to_thread(self._delete, key)
+
+    @contextmanager
+    def as_path(self, key: str) -> Iterator[Path]:
+        """Give the bytes as a file on this machine for the length of the block; blocks while it downloads."""
+        if self._local:
+            yield Path(self._path(key))
+            return
+        with tempfile.TemporaryDirectory(prefix="ragline-") as folder:
+            path = Path(folder) / "blob"
+            self._fs.get_file(self._path(key), str(path))
+            yield path
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+    def _put(self, key: str, content: BinaryIO, max_bytes: int | None) -> tuple[int, str]:
+        path = self._path(key)
+        temporary = f"{path}.part" if self._local else path
+        self._fs.makedirs(os.path.dirname(path), exist_ok=True)
+        digest, size = hashlib.sha256(), 0
+        try:
+            with self._fs.open(temporary, "wb") as target:
+                while block := content.read(BLOCK_BYTES):
+                    size += len(block)
+                    if max_bytes is not None and size > max_bytes:
+                        raise TooLarge(
+                            f"the file is larger than the limit of {max_bytes} bytes (server.max_upload_bytes)"
+                        )
+                    digest.update(block)
+                    target.write(block)
+                if self._local:
+                    target.flush()
+                    os.fsync(target.fileno())
+        except BaseException:
+            self._delete_path(temporary)
+            raise
+        if self._local:
+            os.replace(temporary, path)
+            sync_folder(os.path.dirname(path))
+        return size, digest.hexdigest()
+
+    def _get(self, key: str) -> bytes:
+        try:
+            content: bytes = self._fs.cat_file(self._path(key))
+        except FileNotFoundError as error:
+            raise NotFound(f"no stored bytes for {key!r}") from error
+        return content
+
+    def _delete(self, key: str) -> None:
+        self._delete_path(self._path(key))
+
+    def _delete_path(self, path: str) -> None:
+        if self._fs.exists(path):
+            self._fs.rm_file(path)
+
+
+def open_blobs(settings: BlobSettings, *, data_dir: Path) -> Blobs:
+    """Return the store. Raises SetupError for a URL that no installed package can open."""
+    url = settings.url or (data_dir / "blobs").resolve().as_uri()
+    try:
+        file_system, root = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise SetupError(f"blobs.url {url!r}: {error}") from error
+    return Blobs(file_system, root)
+
+
+def sync_folder(folder: str) -> None:
+    """Make a rename durable: the folder's own entry is written out."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

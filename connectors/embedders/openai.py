@@ -1,0 +1,67 @@
+"""Embedding models of any server that speaks OpenAI's HTTP API."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from ragline.config.settings import Embedder
+from ragline.connectors.embedders.served import MAX_TOKENS, ServedEmbedder, base_url, probe, uses_proxy
+from ragline.errors import BackendError, BackendTimeout, RaglineError, Unavailable
+
+
+class _Row(BaseModel):
+    index: int
+    embedding: list[float]
+
+
+class _Answer(BaseModel):
+    data: list[_Row]
+
+
+async def open_openai(settings: Embedder) -> ServedEmbedder:
+    """Return the model `settings.model` of the server whose base URL, ending in /v1, is `settings.url`.
+
+    Raises SetupError without a URL; Unavailable, BackendError or BackendTimeout when the server does not answer.
+    """
+    url = base_url(settings.url, kind="openai", example="https://api.openai.com/v1")
+    place = f"The model {settings.model!r} at {url}"
+    key = settings.api_key.get_secret_value() if settings.api_key else ""
+    client = httpx.AsyncClient(
+        timeout=settings.timeout_s,
+        headers={"authorization": f"Bearer {key}"} if key else {},
+        trust_env=uses_proxy(url),
+    )
+
+    async def call(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        body = {"model": settings.model, "input": list(texts), "encoding_format": "float"}
+        try:
+            response = await client.post(f"{url}/embeddings", json=body)
+        except httpx.TimeoutException as error:
+            raise BackendTimeout(f"{place} did not answer in {settings.timeout_s:g} s (embedder.timeout_s).") from error
+        except httpx.TransportError as error:
+            raise Unavailable(f"{place} cannot be reached: is it running, and is embedder.url right?") from error
+        if not response.is_success:
+            raise BackendError(f"{place} answered {response.status_code}: {response.text[:500]}.")
+        try:
+            rows = _Answer.model_validate_json(response.content).data
+        except ValidationError as error:
+            raise BackendError(f"{place} answered something that is not OpenAI's format.") from error
+        return [row.embedding for row in sorted(rows, key=lambda row: row.index)]
+
+    try:
+        dimension = await probe(call, place=place)
+    except RaglineError:
+        await client.aclose()
+        raise
+    return ServedEmbedder(
+        call,
+        client.aclose,
+        place=place,
+        model_id=f"openai/{settings.model}/{dimension}",
+        dimension=dimension,
+        max_tokens=MAX_TOKENS,
+        batch_size=settings.batch_size,
+    )

@@ -1,0 +1,101 @@
+"""A back end that speaks OpenAI's HTTP API: what it answers is passed on untouched."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+
+from ragline.config.settings import Connection
+from ragline.connectors.models.openai_wire import DONE
+from ragline.connectors.models.upstream import Upstream, dump
+from ragline.errors import BackendError
+from ragline.types import ChatRequest, Json, Model
+
+
+class OpenAIBackend:
+    """Any server with OpenAI's routes below the connection's url, which usually ends in /v1."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Raise SetupError when the connection has no url."""
+        self.name = connection.name
+        self._server = Upstream(connection, example_url="https://api.openai.com/v1")
+
+    async def models(self) -> list[Model]:
+        """Return the models in the server's order; those without an id are left out."""
+        listing = await self._server.ask("GET", "/models")
+        entries = listing.get("data")
+        if not isinstance(entries, list):
+            raise BackendError(f"{self._server.label}: its list of models has no `data`, only {sorted(listing)}")
+        return [self._model(entry) for entry in entries if isinstance(entry, dict) and entry.get("id")]
+
+    async def chat(self, request: ChatRequest) -> Mapping[str, Json]:
+        body = {**request.body, "model": request.model}
+        if body.get("stream"):
+            body["stream"] = False
+        return await self._server.ask("POST", "/chat/completions", body)
+
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[bytes, None]:
+        """Yield the server's bytes untouched, each time the whole events that have come.
+
+        An event is never cut in two, so that what is sent after a lost connection starts on a line of its own.
+        """
+        body = {**request.body, "model": request.model, "stream": True}
+        response = await self._server.open("POST", "/chat/completions", dump(body))
+        pieces = self._server.pieces(response)
+        try:
+            content_type = response.headers.get("content-type", "")
+            if content_type.startswith(("text/html", "application/json")):
+                text = b"".join([piece async for piece in pieces])
+                raise self._server.unreadable(text, content_type, expected="an event stream")
+            last = rest = b""
+            async for piece in pieces:
+                rest += piece
+                if end := _end_of_events(rest):
+                    last, rest = rest[:end], rest[end:]
+                    yield last
+            if rest.strip():
+                last = rest.rstrip() + b"\n\n"
+                yield last
+            if not last.rstrip().endswith(b"[DONE]"):
+                yield DONE
+        finally:
+            await pieces.aclose()
+
+    async def embeddings(self, model: str, texts: list[str]) -> list[list[float]]:
+        if not texts:
+            return []
+        answer = await self._server.ask("POST", "/embeddings", {"model": model, "input": texts})
+        data = answer.get("data")
+        rows = {
+            entry.get("index", position): entry.get("embedding")
+            for position, entry in enumerate(data if isinstance(data, list) else [])
+            if isinstance(entry, dict)
+        }
+        vectors = []
+        for index in range(len(texts)):
+            vector = rows.get(index)
+            if not isinstance(vector, list):
+                raise BackendError(
+                    f"{self._server.label}: model {model!r} gave {len(rows)} vectors for {len(texts)} texts, "
+                    f"none for text {index}"
+                )
+            vectors.append(vector)
+        return vectors
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    def _model(self, entry: Mapping[str, Json]) -> Model:
+        created = entry.get("created")
+        return Model(
+            id=str(entry["id"]),
+            backend=self.name,
+            owned_by="openai",
+            created=int(created) if isinstance(created, int | float) else 0,
+            details=entry,
+        )
+
+
+def _end_of_events(data: bytes) -> int:
+    """Return how many bytes of `data` are whole server-sent events, blank line included."""
+    lf, crlf = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n")
+    return max(lf + 2 if lf >= 0 else 0, crlf + 4 if crlf >= 0 else 0)

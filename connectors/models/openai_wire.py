@@ -1,0 +1,84 @@
+"""OpenAI's chat format made from pieces of text: the whole completion, the events of a stream."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+from ragline.types import Json
+
+DONE = b"data: [DONE]\n\n"
+"""The last event of every stream."""
+
+
+def new_id(prefix: str = "chatcmpl") -> str:
+    return f"{prefix}-{uuid.uuid4()}"
+
+
+def completion(
+    model: str,
+    text: str,
+    *,
+    finish_reason: str = "stop",
+    usage: Mapping[str, Json] | None = None,
+    id: str | None = None,
+    extra: Mapping[str, Json] | None = None,
+) -> dict[str, Json]:
+    """Return a whole `chat.completion` with one choice: a new id unless one is given, no `usage` unless known.
+
+    `extra` holds further keys of the message, such as `tool_calls`.
+    """
+    message: dict[str, Json] = {"role": "assistant", "content": text, **(extra or {})}
+    whole: dict[str, Json] = {
+        "id": id or new_id(),
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}],
+    }
+    if usage is not None:
+        whole["usage"] = usage
+    return whole
+
+
+def chunk_event(
+    id: str,
+    created: int,
+    model: str,
+    delta: Mapping[str, Json],
+    *,
+    finish_reason: str | None = None,
+    usage: Mapping[str, Json] | None = None,
+) -> bytes:
+    """Return one `chat.completion.chunk` as a server-sent event; `id` and `created` are the same in a whole stream."""
+    chunk: dict[str, Json] = {
+        "id": id,
+        "object": "chat.completion.chunk",
+        "created": created,
+        "model": model,
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason, "logprobs": None}],
+    }
+    if usage is not None:
+        chunk["usage"] = usage
+    return event(chunk)
+
+
+def event(data: Json) -> bytes:
+    """Return `data` as one server-sent event in UTF-8; half a surrogate pair becomes a question mark."""
+    return b"data: " + json.dumps(data, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"
+
+
+async def stream_of(model: str, pieces: AsyncIterator[str]) -> AsyncGenerator[bytes, None]:
+    """Yield the events of an answer as its `pieces` come: role, contents, finish, `[DONE]`. Closing closes `pieces`."""
+    id, created = new_id(), int(time.time())
+    try:
+        yield chunk_event(id, created, model, {"role": "assistant", "content": ""})
+        async for piece in pieces:
+            yield chunk_event(id, created, model, {"content": piece})
+        yield chunk_event(id, created, model, {}, finish_reason="stop")
+        yield DONE
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            await pieces.aclose()

@@ -1,0 +1,1 @@
+"""SQL records: users, files with their state, collections, and what was embedded once. SQLite or PostgreSQL."""

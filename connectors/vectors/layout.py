@@ -1,0 +1,131 @@
+"""How passages lie in Qdrant, the same in the engine of this process and on a server."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypedDict, cast
+
+import numpy as np
+
+from ragline.connectors.vectors.protocol import Point
+from ragline.errors import SetupError
+from ragline.types import Chunk, Hit, Passage, Scope
+
+DENSE = "dense"
+SPARSE = "bm25"
+
+KEYWORD_FIELDS = ("file_id", "collection_ids", "user_id", "version", "state")
+"""Payload fields that filters use; each gets an index."""
+
+RRF_K = 61
+"""Gives reciprocal rank fusion with k = 60: Qdrant counts ranks from 0, the formula's authors from 1."""
+
+PAGE_POINTS = 1000
+"""Points read in one call when all of a file's are wanted."""
+
+
+class Payload(TypedDict):
+    """What is stored beside a point's vectors.
+
+    `state` is a word and not a boolean because qdrant-edge 0.9.0 takes `MatchValue(True)` for the number 1.
+    """
+
+    file_id: str
+    user_id: str
+    collection_ids: list[str]
+    version: str
+    state: Literal["staged", "published"]
+    name: str
+    index: int
+    text: str
+    start: int
+    end: int
+    heading: str
+    page: int | None
+    language: str
+
+
+def staged(point: Point, *, version: str) -> Payload:
+    """Return the payload of a point that no search finds yet."""
+    passage, chunk = point.passage, point.passage.chunk
+    return Payload(
+        file_id=passage.file_id,
+        user_id=passage.user_id,
+        collection_ids=list(point.collection_ids),
+        version=version,
+        state="staged",
+        name=passage.name,
+        index=chunk.index,
+        text=chunk.text,
+        start=chunk.start,
+        end=chunk.end,
+        heading=chunk.heading,
+        page=chunk.page,
+        language=chunk.language,
+    )
+
+
+def passage_of(point_id: object, payload: Payload) -> Passage:
+    """Return the passage that `staged` made the payload of."""
+    chunk = Chunk(
+        index=payload["index"],
+        text=payload["text"],
+        start=payload["start"],
+        end=payload["end"],
+        heading=payload["heading"],
+        page=payload["page"],
+        language=payload["language"],
+    )
+    return Passage(
+        id=str(point_id), file_id=payload["file_id"], user_id=payload["user_id"], name=payload["name"], chunk=chunk
+    )
+
+
+def numbers(dense: Sequence[float]) -> list[float]:
+    """Return a dense vector as plain floats, also from a row of a numpy matrix."""
+    return cast("list[float]", np.asarray(dense, dtype=np.float32).tolist())
+
+
+def in_document_order(passages: Iterable[Passage]) -> list[Passage]:
+    """Return the passages of one file as they follow each other in it."""
+    return sorted(passages, key=lambda passage: (passage.chunk.index, passage.chunk.start))
+
+
+def clauses(scope: Scope) -> list[list[tuple[str, list[str]]]]:
+    """Return the scope as AND over the outer list, OR over the inner, of "the field is any of these values"."""
+    wanted = [("file_id", scope.file_ids), ("collection_ids", scope.collection_ids)]
+    allowed: list[tuple[str, frozenset[str]]] = []
+    if scope.user_id is not None:
+        allowed = [("user_id", frozenset({scope.user_id})), ("collection_ids", scope.shared_collection_ids)]
+    both = [[(field, sorted(values)) for field, values in clause if values] for clause in (wanted, allowed)]
+    return [clause for clause in both if clause]
+
+
+def hits(found: Iterable[tuple[Passage, float, Sequence[float]]], dense: Sequence[float]) -> list[Hit]:
+    """Return (passage, fused score, dense vector) as hits, best first; equal scores are ordered by cosine."""
+    query = np.asarray(dense, dtype=np.float64)
+    made = [Hit(passage=passage, score=score, cosine=_cosine(query, vector)) for passage, score, vector in found]
+    return sorted(made, key=lambda hit: (-hit.score, -hit.cosine, hit.passage.id))
+
+
+def store_name(model_id: str) -> str:
+    """Return the name of the folder or collection for a model's vectors: readable, and different for each id."""
+    slug = re.sub(r"[^a-z0-9]+", "-", model_id.lower()).strip("-")[:60]
+    return f"ragline_{slug}_{hashlib.sha256(model_id.encode()).hexdigest()[:8]}"
+
+
+def check_dimension(stored: int, given: int, *, where: str) -> None:
+    """Raise SetupError if vectors of `given` numbers cannot go where those of `stored` are."""
+    if stored != given:
+        raise SetupError(
+            f"{where}: the vectors stored have {stored} dimensions, the embedding model makes {given}; "
+            "set the embedder back, or reindex under another model id"
+        )
+
+
+def _cosine(query: np.ndarray[tuple[int, ...], np.dtype[np.float64]], vector: Sequence[float]) -> float:
+    other = np.asarray(vector, dtype=np.float64)
+    lengths = float(np.linalg.norm(query) * np.linalg.norm(other))
+    return max(-1.0, min(1.0, float(query @ other) / lengths)) if lengths else 0.0

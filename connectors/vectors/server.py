@@ -1,0 +1,202 @@
+"""The vector store on a Qdrant server, which many Ragline processes may share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from ragline.connectors.vectors import layout
+from ragline.connectors.vectors.protocol import Point, Query
+from ragline.errors import SetupError, Unavailable
+from ragline.types import Hit, Passage, Scope, SparseVector
+
+WRITE_POINTS = 100
+"""Points sent in one request: under 10 MB even at 4096 dimensions; the server's limit is 32 MB."""
+
+
+async def open_server(
+    url: str, *, api_key: str | None, timeout_s: float, model_id: str, dimension: int
+) -> ServerVectors:
+    """Connect and make the collection for `model_id` if it is not there yet.
+
+    Raises Unavailable naming the URL when the server does not answer, SetupError when it refuses or when the
+    collection's vectors have another dimension.
+    """
+    with _translated(url):
+        try:
+            client = AsyncQdrantClient(
+                url=url, api_key=api_key, timeout=math.ceil(timeout_s), prefer_grpc=False, check_compatibility=False
+            )
+        except ValueError as error:
+            raise SetupError(f"vectors.url {url!r} is not a URL of a Qdrant server: {error}") from error
+        try:
+            name = layout.store_name(model_id)
+            await _prepare(client, name, dimension, where=f"{url} {name}")
+        except BaseException:
+            await client.close()
+            raise
+    return ServerVectors(client, url=url, collection=name, dimension=dimension)
+
+
+class ServerVectors:
+    """A collection of the server. Every write waits until the server has applied it."""
+
+    def __init__(self, client: AsyncQdrantClient, *, url: str, collection: str, dimension: int) -> None:
+        self._client = client
+        self._url = url
+        self._collection = collection
+        self._dimension = dimension
+
+    async def stage(self, points: Sequence[Point], *, version: str) -> None:
+        for point in points:
+            layout.check_dimension(self._dimension, len(point.dense), where=self._url)
+        for start in range(0, len(points), WRITE_POINTS):
+            made = [_server_point(point, version) for point in points[start : start + WRITE_POINTS]]
+            with _translated(self._url):
+                await self._client.upsert(self._collection, made, wait=True)
+
+    async def publish(self, file_id: str, *, version: str) -> None:
+        of_file, of_version = _is("file_id", file_id), _is("version", version)
+        new, stale = models.Filter(must=[of_file, of_version]), models.Filter(must=[of_file], must_not=[of_version])
+        with _translated(self._url):
+            await self._client.set_payload(self._collection, {"state": "published"}, points=new, wait=True)
+            await self._client.delete(self._collection, models.FilterSelector(filter=stale), wait=True)
+
+    async def search(self, query: Query, scope: Scope, *, limit: int, candidates: int) -> list[Hit]:
+        layout.check_dimension(self._dimension, len(query.dense), where=self._url)
+        inside = _visible(scope)
+        searches = [
+            models.Prefetch(query=layout.numbers(query.dense), using=layout.DENSE, filter=inside, limit=candidates)
+        ]
+        if query.sparse.indices:
+            sparse = _sparse(query.sparse)
+            searches.append(models.Prefetch(query=sparse, using=layout.SPARSE, filter=inside, limit=candidates))
+        with _translated(self._url):
+            found = await self._client.query_points(
+                self._collection,
+                prefetch=searches,
+                query=models.RrfQuery(rrf=models.Rrf(k=layout.RRF_K)),
+                limit=limit,
+                with_payload=True,
+                with_vectors=[layout.DENSE],
+            )
+        return layout.hits(
+            (
+                (_passage(point), point.score, cast("dict[str, list[float]]", point.vector)[layout.DENSE])
+                for point in found.points
+            ),
+            query.dense,
+        )
+
+    async def passages(self, file_id: str) -> list[Passage]:
+        published = models.Filter(must=[_is("file_id", file_id), _is("state", "published")])
+        found: list[Passage] = []
+        offset: models.ExtendedPointId | None = None
+        while True:
+            with _translated(self._url):
+                records, following = await self._client.scroll(
+                    self._collection, published, limit=layout.PAGE_POINTS, offset=offset, with_payload=True
+                )
+            found += [_passage(record) for record in records]
+            if following is None:
+                return layout.in_document_order(found)
+            offset = cast("models.ExtendedPointId", following)
+
+    async def set_collections(self, file_id: str, collection_ids: Sequence[str]) -> None:
+        of_file = models.Filter(must=[_is("file_id", file_id)])
+        payload = {"collection_ids": list(collection_ids)}
+        with _translated(self._url):
+            await self._client.set_payload(self._collection, payload, points=of_file, wait=True)
+
+    async def delete_file(self, file_id: str) -> None:
+        of_file = models.FilterSelector(filter=models.Filter(must=[_is("file_id", file_id)]))
+        with _translated(self._url):
+            await self._client.delete(self._collection, of_file, wait=True)
+
+    async def count(self) -> int:
+        with _translated(self._url):
+            return (await self._client.count(self._collection, exact=True)).count
+
+    async def close(self) -> None:
+        """Close the connections; the server keeps what it has. May be called again."""
+        await self._client.close()
+
+
+async def _prepare(client: AsyncQdrantClient, name: str, dimension: int, *, where: str) -> None:
+    """Make the collection and the payload indexes that are missing; safe when several processes start at once."""
+    if not await client.collection_exists(name):
+        try:
+            await client.create_collection(
+                name,
+                vectors_config={layout.DENSE: models.VectorParams(size=dimension, distance=models.Distance.COSINE)},
+                sparse_vectors_config={layout.SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                on_disk_payload=True,
+            )
+        except UnexpectedResponse:
+            if not await client.collection_exists(name):
+                raise
+    info = await client.get_collection(name)
+    vectors = info.config.params.vectors
+    if not isinstance(vectors, dict) or layout.DENSE not in vectors:
+        raise SetupError(f"{where}: this collection was not made by Ragline; rename it or use another server")
+    layout.check_dimension(vectors[layout.DENSE].size, dimension, where=where)
+    for field in layout.KEYWORD_FIELDS:
+        if field not in info.payload_schema:
+            await client.create_payload_index(name, field, models.PayloadSchemaType.KEYWORD, wait=True)
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Turn the client's errors into ours, which name the server."""
+    try:
+        yield
+    except ResponseHandlingException as error:
+        raise Unavailable(f"the Qdrant server at {url} cannot be reached: {error.source!r}") from error
+    except ResourceExhaustedResponse as error:
+        raise Unavailable(f"the Qdrant server at {url} is overloaded: {error}") from error
+    except UnexpectedResponse as error:
+        if error.status_code in (401, 403):
+            raise SetupError(f"the Qdrant server at {url} refuses vectors.api_key") from error
+        if error.status_code is None or error.status_code >= 500 or error.status_code == 429:
+            raise Unavailable(f"the Qdrant server at {url} failed: {error}") from error
+        raise SetupError(f"the Qdrant server at {url} refused a request: {error}") from error
+
+
+def _server_point(point: Point, version: str) -> models.PointStruct:
+    vectors: dict[str, list[float] | models.SparseVector] = {layout.DENSE: layout.numbers(point.dense)}
+    if point.sparse.indices:
+        vectors[layout.SPARSE] = _sparse(point.sparse)
+    return models.PointStruct(
+        id=point.passage.id,
+        vector=cast("models.VectorStruct", vectors),
+        payload=dict(layout.staged(point, version=version)),
+    )
+
+
+def _sparse(vector: SparseVector) -> models.SparseVector:
+    return models.SparseVector(indices=list(vector.indices), values=list(vector.values))
+
+
+def _passage(stored: models.Record | models.ScoredPoint) -> Passage:
+    return layout.passage_of(stored.id, cast("layout.Payload", stored.payload))
+
+
+def _is(field: str, value: str) -> models.FieldCondition:
+    return models.FieldCondition(key=field, match=models.MatchValue(value=value))
+
+
+def _visible(scope: Scope) -> models.Filter:
+    """Return the filter for published points inside the scope."""
+    inside = [
+        models.Filter(
+            should=[models.FieldCondition(key=field, match=models.MatchAny(any=values)) for field, values in clause]
+        )
+        for clause in layout.clauses(scope)
+    ]
+    return models.Filter(must=[_is("state", "published"), *inside])

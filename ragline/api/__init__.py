@@ -1,0 +1,1 @@
+"""The HTTP endpoints: they translate between the wire and the rooms, and decide nothing."""

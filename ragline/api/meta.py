@@ -1,0 +1,29 @@
+"""Is it up, which version: the routes without a token."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from ragline import __version__
+from ragline.api.caller import Installation
+
+router = APIRouter(tags=["meta"])
+
+
+@router.get("/health")
+async def health() -> dict[str, bool]:
+    """Answer as long as the process serves requests."""
+    return {"status": True}
+
+
+@router.get("/ready")
+@router.get("/health/db")
+async def ready(app: Installation) -> dict[str, bool]:
+    """Answer 200 when the records can be read, 503 when not."""
+    await app.records.check()
+    return {"status": True}
+
+
+@router.get("/api/version")
+async def version() -> dict[str, str]:
+    return {"version": __version__, "deployment_id": ""}

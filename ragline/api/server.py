@@ -1,0 +1,40 @@
+"""Puts the endpoints together over an open App."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from ragline import __version__
+from ragline.api import auth, chat, files, knowledge, meta, models, ollama
+from ragline.api.errors import handle_errors
+from ragline.api.sessions import Sessions
+from ragline.api.tolerant import Tolerant
+from ragline.app import App
+from ragline.types import User
+
+
+def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI:
+    """Return the ASGI application. `admin` is who everybody is while auth is off; `runs_url` is Prefect's UI."""
+    api = described() if app.settings.env == "dev" else FastAPI(openapi_url=None, redirect_slashes=False)
+    api.state.app = app
+    api.state.admin = admin
+    api.state.runs_url = runs_url
+    api.state.sessions = Sessions.of(app.settings)
+    for room in (meta, auth, models, chat, ollama, files, knowledge):
+        api.include_router(room.router)
+    handle_errors(api)
+    api.add_middleware(Tolerant)
+    return api
+
+
+def described() -> FastAPI:
+    """Return an application that describes itself at /docs, which needs no internet, and /openapi.json."""
+    from fastapi_offline import FastAPIOffline
+
+    return FastAPIOffline(
+        title="Ragline",
+        version=__version__,
+        description="Chat with your files and collections through Open WebUI's and OpenAI's HTTP APIs.",
+        redoc_url=None,
+        redirect_slashes=False,
+    )

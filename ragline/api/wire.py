@@ -1,0 +1,224 @@
+"""What the endpoints answer, as Open WebUI's clients read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Self
+
+from pydantic import BaseModel, JsonValue
+
+from ragline.types import CollectionRecord, FileRecord, Model, Status, User
+
+
+class ModelOut(BaseModel):
+    """A model; what its back end said of it is under `ollama` or `openai`, by its wire format."""
+
+    id: str
+    name: str
+    object: str = "model"
+    created: int
+    owned_by: str
+    connection_type: str
+    backend: str
+    alias_of: str | None = None
+    ollama: dict[str, JsonValue] | None = None
+    openai: dict[str, JsonValue] | None = None
+    urlIdx: int = 0
+    tags: list[str] = []
+    actions: list[str] = []
+    filters: list[str] = []
+
+    @classmethod
+    def of(cls, model: Model) -> ModelOut:
+        plain = {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+        said = {("ollama" if model.owned_by == "ollama" else "openai"): model.details or plain}
+        return cls.model_validate(
+            said
+            | {
+                "id": model.id,
+                "name": model.id,
+                "created": model.created,
+                "owned_by": model.owned_by,
+                "connection_type": "external" if model.owned_by == "openai" else "local",
+                "backend": model.backend,
+                "alias_of": model.alias_of,
+            }
+        )
+
+
+class ModelList(BaseModel):
+    data: list[ModelOut]
+
+
+class FileMeta(BaseModel):
+    name: str
+    content_type: str
+    size: int
+    file_hash: str
+    data: dict[str, JsonValue]
+    collection_name: str
+
+    @classmethod
+    def of(cls, file: FileRecord) -> FileMeta:
+        return cls.model_validate(
+            {
+                "name": file.filename,
+                "content_type": file.content_type,
+                "size": file.size_bytes,
+                "file_hash": file.sha256,
+                "data": dict(file.metadata),
+                "collection_name": f"file-{file.id}",
+            }
+        )
+
+
+class FileData(BaseModel):
+    """How a file stands; `content` is its extracted text, where it was asked for."""
+
+    status: Status
+    content: str | None = None
+    error: str | None = None
+
+
+class FileOut(BaseModel):
+    """A file. `hash` is the SHA-256 of its bytes; `path` is its name in the store of bytes."""
+
+    id: str
+    user_id: str
+    hash: str | None
+    filename: str
+    data: FileData
+    meta: FileMeta
+    created_at: int
+    updated_at: int
+    path: str
+
+    @classmethod
+    def of(cls, file: FileRecord, *, data: FileData) -> Self:
+        return cls(
+            id=file.id,
+            user_id=file.user_id,
+            hash=file.sha256,
+            filename=file.filename,
+            data=data,
+            meta=FileMeta.of(file),
+            created_at=file.created_at,
+            updated_at=file.updated_at,
+            path=f"files/{file.id}",
+        )
+
+
+class Uploaded(FileOut):
+    """A file that was stored just now; its `hash` comes with the processing."""
+
+    status: bool = True
+
+
+class FileList(BaseModel):
+    items: list[FileOut]
+    total: int
+
+
+class ProcessStatus(BaseModel):
+    """How far the processing of a file is: `progress` from 0 to 1, `flow_run_url` in the Prefect UI."""
+
+    status: Status
+    stage: str
+    progress: float
+    error: str | None
+    flow_run_id: str | None
+    flow_run_url: str | None
+
+    @classmethod
+    def of(cls, file: FileRecord, runs_url: str | None) -> ProcessStatus:
+        run = file.flow_run_id
+        return cls(
+            status=file.status,
+            stage=file.stage,
+            progress=file.progress,
+            error=file.error,
+            flow_run_id=run,
+            flow_run_url=f"{runs_url}/runs/flow-run/{run}" if run and runs_url else None,
+        )
+
+
+class Member(BaseModel):
+    """A file in a collection."""
+
+    id: str
+    hash: str
+    meta: FileMeta
+    created_at: int
+    updated_at: int
+
+    @classmethod
+    def of(cls, file: FileRecord) -> Member:
+        return cls(
+            id=file.id,
+            hash=file.sha256,
+            meta=FileMeta.of(file),
+            created_at=file.created_at,
+            updated_at=file.updated_at,
+        )
+
+
+class Owner(BaseModel):
+    id: str
+    name: str
+    role: str
+    email: str
+
+    @classmethod
+    def of(cls, user: User) -> Owner:
+        return cls(id=user.id, name=user.name, role=user.role, email=user.email)
+
+
+class Collection(BaseModel):
+    id: str
+    user_id: str
+    name: str
+    description: str
+    meta: Mapping[str, JsonValue] | None = None
+    access_grants: list[JsonValue] = []
+    created_at: int
+    updated_at: int
+    files: list[Member] | None = None
+
+    @classmethod
+    def of(cls, record: CollectionRecord, **more: object) -> Self:
+        return cls.model_validate(asdict(record) | more)
+
+
+class OpenCollection(Collection):
+    """A collection, and whether the caller may change it."""
+
+    write_access: bool = True
+
+
+class ListedCollection(OpenCollection):
+    user: Owner | None
+    file_count: int
+
+
+class CollectionList(BaseModel):
+    items: list[ListedCollection]
+    total: int
+
+
+class Session(BaseModel):
+    """Who is signed in, and their token."""
+
+    id: str
+    name: str
+    role: str
+    email: str
+    profile_image_url: str
+    token: str
+    token_type: str = "Bearer"
+    expires_at: int
+    permissions: dict[str, JsonValue] = {}
+
+
+class NewKey(BaseModel):
+    api_key: str

@@ -1,0 +1,106 @@
+"""The one place where settings become objects: every other module is handed what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ragline.config.settings import Settings
+from ragline.connectors.blobs import Blobs, open_blobs
+from ragline.connectors.embedders import open_embedder
+from ragline.connectors.embedders.protocol import Embedder
+from ragline.connectors.models.embedded import EmbeddedBackend
+from ragline.connectors.models.embedded_ollama import EmbeddedOllama
+from ragline.connectors.models.extractive import Extractive
+from ragline.connectors.models.forward import OllamaRoute
+from ragline.connectors.models.functions import FunctionsBackend
+from ragline.connectors.models.ollama import OllamaBackend
+from ragline.connectors.models.openai import OpenAIBackend
+from ragline.connectors.models.protocol import ModelBackend
+from ragline.connectors.models.registry import ModelRegistry
+from ragline.connectors.records.store import Records, open_records
+from ragline.connectors.vectors import open_vectors
+from ragline.connectors.vectors.protocol import VectorStore
+from ragline.connectors.workers import Workers
+from ragline.errors import SetupError
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything one installation needs to ingest and to answer. Close it through `open_app`.
+
+    `embedded_ollama` answers Ollama's routes where no Ollama does; `uploaded` is set when a file starts to wait.
+    """
+
+    settings: Settings
+    records: Records
+    blobs: Blobs
+    embedder: Embedder
+    vectors: VectorStore
+    workers: Workers
+    models: ModelRegistry
+    embedded_ollama: OllamaRoute
+    uploaded: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[App]:
+    """Open an installation for the length of the block.
+
+    Raises SetupError where the data folder cannot be written, another process uses it, or a service is not there.
+    """
+    data_dir = prepare_folder(settings.data_dir)
+    async with AsyncExitStack() as stack:
+        embedder = await open_embedder(settings.embedder, folder=data_dir / "models")
+        stack.push_async_callback(embedder.close)
+        vectors = await open_vectors(
+            settings.vectors, folder=data_dir / "vectors", model_id=embedder.model_id, dimension=embedder.dimension
+        )
+        stack.push_async_callback(vectors.close)
+        records = await open_records(settings.database, data_dir=data_dir)
+        stack.push_async_callback(records.close)
+        workers = Workers(settings.parsing)
+        stack.push_async_callback(workers.close)
+        embedded = EmbeddedBackend("embedded", data_dir / "models", settings.embedded_models)
+        stack.push_async_callback(embedded.close)
+        models = open_models(settings, embedded)
+        stack.push_async_callback(models.close)
+        blobs = open_blobs(settings.blobs, data_dir=data_dir)
+        ollama = EmbeddedOllama(
+            embedded, embedder, aliases=settings.models.aliases, embedding_name=settings.embedder.model
+        )
+        yield App(settings, records, blobs, embedder, vectors, workers, models, ollama)
+
+
+def open_models(settings: Settings, embedded: EmbeddedBackend) -> ModelRegistry:
+    """Return the back ends in the order of the settings."""
+    chosen = settings.models
+    backends: list[ModelBackend] = []
+    for connection in chosen.connections:
+        match connection.kind:
+            case "ollama":
+                backends.append(OllamaBackend(connection))
+            case "openai":
+                backends.append(OpenAIBackend(connection))
+            case "embedded":
+                backends.append(embedded)
+            case "functions":
+                backends.append(FunctionsBackend(connection.name, [Extractive()]))
+    return ModelRegistry(
+        backends, aliases=chosen.aliases, list_ttl_s=chosen.list_ttl_s, list_timeout_s=chosen.list_timeout_s
+    )
+
+
+def prepare_folder(folder: Path) -> Path:
+    """Make the data folder, readable by its owner only. Raises SetupError when it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SetupError(f"cannot make the data folder {str(folder)!r} (data_dir): {error.strerror}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SetupError(f"the data folder {str(folder)!r} (data_dir) cannot be written by this user")
+    return folder.resolve()

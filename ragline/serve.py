@@ -1,0 +1,118 @@
+"""`ragline serve`: the API, ingestion and Prefect in one, and a clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from ragline.api.server import create_api
+from ragline.app import App, open_app, prepare_folder
+from ragline.bootstrap import first_admin
+from ragline.config.environment import quiet_libraries
+from ragline.config.settings import Settings
+from ragline.errors import SetupError
+from ragline.flows.prefect_server import PrefectServer
+from ragline.flows.runner import ingesting
+
+GRACE_S = 2
+"""How long requests in progress may go on after the signal to stop."""
+
+Say = Callable[[str], None]
+
+
+async def run(settings: Settings, *, say: Say) -> None:
+    """Serve until SIGINT or SIGTERM. Raises SetupError for a taken port, a locked or an unwritable folder."""
+    quiet_libraries()
+    start_logging(settings)
+    data_dir = prepare_folder(settings.data_dir)
+    prefect = PrefectServer(settings.prefect, data_dir=data_dir) if settings.prefect.enabled else None
+    with listening(settings) as listener:
+        if prefect:
+            await prefect.start()
+        try:
+            async with open_app(settings) as app:
+                await serve(app, listener, prefect, say)
+        finally:
+            if prefect:
+                await prefect.stop()
+
+
+async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None, say: Say) -> None:
+    admin, key = await first_admin(app.records.users, app.settings.auth)
+    api = create_api(app, admin=admin, runs_url=prefect.ui_url if prefect else None)
+    config = uvicorn.Config(
+        api,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S,
+        lifespan="off",
+        server_header=False,
+    )
+    host, port = listener.getsockname()[:2]
+    for line in banner(app.settings, f"http://{host}:{port}", prefect, key):
+        say(line)
+    async with ingesting(app, prefect):
+        await Server(config).serve(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """Stops on a signal and then lets the rest be closed too; uvicorn itself would raise the signal once more."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def banner(settings: Settings, url: str, prefect: PrefectServer | None, key: str | None) -> Iterator[str]:
+    """Yield what was started and where."""
+    yield f"Ragline is at     {url}"
+    if settings.env == "dev":
+        yield f"API documentation {url}/docs"
+    else:
+        yield "API documentation off (start with ENV=dev for /docs)"
+    yield f"Prefect UI        {prefect.ui_url}" if prefect else "Prefect UI        off (prefect.enabled)"
+    yield f"Data folder       {settings.data_dir.resolve()}"
+    if not settings.auth.enabled:
+        yield "API key           none is needed (auth.enabled is off): everyone on this machine is the administrator"
+    elif settings.auth.bootstrap_key:
+        yield "API key           the one you set as auth.bootstrap_key"
+    elif key:
+        yield f"API key           {key}   (shown this once; `ragline key` makes another)"
+
+
+def start_logging(settings: Settings) -> None:
+    """Log to standard error; of the libraries only warnings. Prefect keeps its own lines for its UI."""
+    ours = logging.StreamHandler()
+    ours.addFilter(lambda record: record.levelno >= logging.WARNING or record.name.startswith("ragline"))
+    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=settings.log_level.upper(), format=form, handlers=[ours])
+
+
+@contextlib.contextmanager
+def listening(settings: Settings) -> Iterator[socket.socket]:
+    """Hold the API's port from the start, so that a taken one is known before anything is opened."""
+    host, port = settings.server.host, settings.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise SetupError(
+                f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port "
+                "or RAGLINE_SERVER__PORT"
+            ) from error
+        listener.set_inheritable(False)
+        yield listener

@@ -1,0 +1,185 @@
+"""The Python API: ingest files and ask about them, in this process. `async with` inside an app, `with` in a script."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ragline.app import App, open_app
+from ragline.bootstrap import first_admin
+from ragline.config.environment import quiet_libraries
+from ragline.config.load import load_settings
+from ragline.errors import BadInput, ParseFailed
+from ragline.flows.runner import ingesting
+from ragline.pipelines.accept import accept
+from ragline.retrieval.answer import Question, answer, prepare, retrieve
+from ragline.retrieval.references import resolve
+from ragline.types import CollectionRecord, CollectionRef, Context, FileRecord, FileRef, Ref, Source, Status, User
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said. `[n]` in `text` means the source with that number."""
+
+    text: str
+    sources: Sequence[Source]
+
+
+class Ragline:
+    """An open installation, used as its administrator."""
+
+    def __init__(self, app: App, user: User) -> None:
+        self.app = app
+        self._user = user
+
+    async def ingest(self, *paths: Path | str, collection: str | None = None) -> list[FileRecord]:
+        """Ingest files and return them when all can be searched; `collection` is the name of one to put them into.
+
+        Raises UnsupportedFile or BadInput before anything is stored of the file in question, ParseFailed with the
+        reason when one could not be read; the others are in.
+        """
+        files = []
+        for path in map(Path, paths):
+            with path.open("rb") as content:
+                files.append(await accept(self.app, self._user, name=path.name, content=content, metadata={}))
+        if collection is not None:
+            target = await self.collection(collection)
+            for file in files:
+                await self.app.records.collections.link(target.id, file.id)
+        done = [await self._finished(file) for file in files]
+        if failed := [file for file in done if file.status is Status.FAILED]:
+            raise ParseFailed("; ".join(f"{file.filename}: {file.error}" for file in failed))
+        return done
+
+    async def collection(self, name: str) -> CollectionRecord:
+        """Return the collection of this name, made where there is none."""
+        known, _ = await self.app.records.collections.page(self._user, limit=10_000, offset=0)
+        found = next((record for record, _ in known if record.name == name), None)
+        return found or await self.app.records.collections.add(user_id=self._user.id, name=name, description="")
+
+    async def retrieve(
+        self, question: str, *, files: Sequence[FileRecord] = (), collection: str | None = None
+    ) -> Context:
+        """Return the passages nearest to a question. Raises BadInput where nothing to search is named."""
+        refs = await self._refs(files, collection)
+        if not refs:
+            raise BadInput("name what to search: files=… or collection=…")
+        resolved = await resolve(self.app, refs, self._user)
+        return await retrieve(self.app, question, resolved, max_tokens=self.app.settings.retrieval.context_tokens)
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        files: Sequence[FileRecord] = (),
+        collection: str | None = None,
+        model: str = "extractive",
+    ) -> Answer:
+        """Return a model's answer from files or a collection. Raises NotFound for a model that no back end has."""
+        refs = await self._refs(files, collection)
+        asked = Question(model, [{"role": "user", "content": question}], refs)
+        prepared = await prepare(self.app, asked, self._user)
+        completion = await answer(prepared)
+        return Answer(text_of(completion), prepared.context.sources)
+
+    async def _refs(self, files: Sequence[FileRecord], collection: str | None) -> list[Ref]:
+        refs: list[Ref] = [FileRef(file.id) for file in files]
+        return [*refs, CollectionRef((await self.collection(collection)).id)] if collection else refs
+
+    async def _finished(self, file: FileRecord) -> FileRecord:
+        while file.status not in (Status.COMPLETED, Status.FAILED):
+            await asyncio.sleep(LOOK_S)
+            file = await self.app.records.files.get(file.id)
+        return file
+
+
+class BlockingRagline:
+    """`Ragline` for scripts: the same methods, each waits for its result."""
+
+    def __init__(self, rag: Ragline, portal: BlockingPortal) -> None:
+        self._rag = rag
+        self._portal = portal
+
+    def ingest(self, *paths: Path | str, collection: str | None = None) -> list[FileRecord]:
+        async def call() -> list[FileRecord]:
+            return await self._rag.ingest(*paths, collection=collection)
+
+        return self._portal.call(call)
+
+    def retrieve(self, question: str, *, files: Sequence[FileRecord] = (), collection: str | None = None) -> Context:
+        async def call() -> Context:
+            return await self._rag.retrieve(question, files=files, collection=collection)
+
+        return self._portal.call(call)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        files: Sequence[FileRecord] = (),
+        collection: str | None = None,
+        model: str = "extractive",
+    ) -> Answer:
+        async def call() -> Answer:
+            return await self._rag.ask(question, files=files, collection=collection, model=model)
+
+        return self._portal.call(call)
+
+
+class open_ragline:
+    """Open an installation: `async with open_ragline(…)` gives `Ragline`, `with open_ragline(…)` `BlockingRagline`.
+
+    `data_dir` and the settings by dotted name (`**{"retrieval.top_k": 4}`) are stronger than ragline.toml and the
+    environment. Raises SetupError, also when a running server has the folder.
+    """
+
+    def __init__(self, data_dir: Path | str | None = None, **settings: object) -> None:
+        self._settings = load_settings(arguments={"data_dir": data_dir, **settings})
+        self._async = AsyncExitStack()
+        self._sync = ExitStack()
+
+    async def __aenter__(self) -> Ragline:
+        quiet_libraries()
+        async with AsyncExitStack() as stack:
+            app = await stack.enter_async_context(open_app(self._settings))
+            user, _ = await first_admin(app.records.users, self._settings.auth)
+            await stack.enter_async_context(ingesting(app, None))
+            self._async = stack.pop_all()
+            return Ragline(app, user)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._async.__aexit__(kind, error, traceback)
+
+    def __enter__(self) -> BlockingRagline:
+        from anyio.from_thread import start_blocking_portal
+
+        with ExitStack() as stack:
+            portal = stack.enter_context(start_blocking_portal())
+            rag = stack.enter_context(portal.wrap_async_context_manager(self))
+            self._sync = stack.pop_all()
+            return BlockingRagline(rag, portal)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._sync.__exit__(kind, error, traceback)
+
+
+def text_of(completion: object) -> str:
+    """Return the text of an OpenAI completion; empty where the model only called tools."""
+    match completion:
+        case {"choices": [{"message": {"content": str(text)}}, *_]}:
+            return text
+    return ""

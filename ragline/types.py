@@ -1,0 +1,213 @@
+"""The values that travel between the rooms of Ragline: frozen, without behaviour beyond derived facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+"""What the JSON of a wire format may hold."""
+
+Role = Literal["admin", "user", "pending"]
+
+
+class Status(StrEnum):
+    """Where a file stands. Only `COMPLETED` files have passages that a search can find."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+Stage = Literal["queued", "parse", "chunk", "embed", "index", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks. `admin` may read everything; `pending` nothing."""
+
+    id: str
+    name: str
+    email: str
+    role: Role
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file as the records know it. Times are Unix seconds, `sha256` is of the bytes, `progress` runs from 0 to 1."""
+
+    id: str
+    user_id: str
+    filename: str
+    content_type: str
+    size_bytes: int
+    sha256: str
+    status: Status
+    stage: Stage
+    progress: float
+    error: str | None
+    chunk_count: int
+    flow_run_id: str | None
+    metadata: Mapping[str, Json]
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRecord:
+    """A knowledge collection: a named set of files of one owner."""
+
+    id: str
+    user_id: str
+    name: str
+    description: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A chat's reference to one file."""
+
+    id: str
+    kind: Literal["file"] = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRef:
+    """A chat's reference to a collection."""
+
+    id: str
+    kind: Literal["collection"] = "collection"
+
+
+Ref: TypeAlias = FileRef | CollectionRef
+
+ElementKind = Literal["title", "text", "list", "table", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One piece of a parsed document in reading order.
+
+    `level` is the depth of a title from 1 (0 for other kinds); `page` counts from 1, None where the format has none.
+    """
+
+    text: str
+    kind: ElementKind = "text"
+    level: int = 0
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a document: `text` is `document_text[start:end]`, offsets in characters.
+
+    `heading` is the path of titles above it joined with " › ", `page` counts from 1, `language` is ISO 639-1.
+    """
+
+    index: int
+    text: str
+    start: int
+    end: int
+    heading: str
+    page: int | None
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class SparseVector:
+    """Indices and weights of a lexical vector: same length, indices distinct."""
+
+    indices: Sequence[int]
+    values: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as the vector store returns it, with the document it came from."""
+
+    id: str
+    file_id: str
+    user_id: str
+    name: str
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that a search found. `score` orders the hits of one search; `cosine` is comparable between searches."""
+
+    passage: Passage
+    score: float
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What one search may look at; the three conditions are combined with AND.
+
+    `file_ids` or `collection_ids`: passages of any of these files or collections (both empty: everything visible).
+    `user_id`: only passages this user owns or that lie in `shared_collection_ids`; None for an administrator.
+    """
+
+    file_ids: frozenset[str] = frozenset()
+    collection_ids: frozenset[str] = frozenset()
+    user_id: str | None = None
+    shared_collection_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document in a context: its number from 1, what was asked for it, and its passages best first."""
+
+    number: int
+    file_id: str
+    name: str
+    hits: Sequence[Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a model is given to answer from. `left_out` counts the hits that did not fit into the token budget."""
+
+    question: str
+    sources: Sequence[Source] = ()
+    tokens: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that a back end offers. `id` is what clients send; `backend` names the connection that owns it.
+
+    `details` holds what the back end itself said of it, in its own wire format.
+    """
+
+    id: str
+    backend: str
+    owned_by: Literal["ollama", "openai", "embedded", "function"]
+    created: int = 0
+    alias_of: str | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat in OpenAI's wire format, ready for a back end.
+
+    `body` is the client's JSON with `model` and `messages` replaced by ours and Ragline's own keys taken out; `context`
+    is what was retrieved for it, already written into the messages (function models read it directly).
+    """
+
+    model: str
+    body: Mapping[str, Json]
+    context: Context | None = None
+    language: str = "en"

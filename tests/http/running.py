@@ -1,0 +1,86 @@
+"""A real `ragline serve` in a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from ragline.config.environment import child_environment
+
+START_S = 120.0
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    key: str
+    data_dir: Path
+
+    @property
+    def printed(self) -> str:
+        return (self.data_dir / "stdout.log").read_text()
+
+    @property
+    def logged(self) -> str:
+        return (self.data_dir / "stderr.log").read_text()
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key or self.key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=120, trust_env=False)
+
+    def stop(self) -> float:
+        """Send SIGTERM and return how many seconds the end took."""
+        started = time.monotonic()
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        return time.monotonic() - started
+
+
+def start(data_dir: Path, models: Path, settings: Mapping[str, str] = {}, *, key: str = "sk-test") -> Running:
+    """Start a server on free ports and wait until it answers; `models` is shared between servers."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    if not (data_dir / "models").exists():
+        (data_dir / "models").symlink_to(models)
+    chosen = {
+        "RAGLINE_SERVER__PORT": "0",
+        "RAGLINE_PREFECT__PORT": "0",
+        "RAGLINE_DATA_DIR": str(data_dir),
+        "RAGLINE_AUTH__BOOTSTRAP_KEY": key,
+        "RAGLINE_EMBEDDED_MODELS__THREADS": "1",
+        **settings,
+    }
+    with (data_dir / "stdout.log").open("w") as output, (data_dir / "stderr.log").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ragline", "serve"],
+            env=child_environment(chosen),
+            cwd=data_dir,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+        )
+    running = Running(process, "", key, data_dir)
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := re.search(r"Ragline is at +(\S+)", running.printed):
+            running.url = found[1]
+            if answers(running):
+                return running
+        time.sleep(0.02)
+    raise AssertionError(f"the server does not answer: {running.printed} {running.logged}")
+
+
+def answers(running: Running) -> bool:
+    try:
+        return httpx.get(f"{running.url}/health", timeout=5, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False

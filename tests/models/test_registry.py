@@ -1,0 +1,278 @@
+"""ModelRegistry over back ends on real ports."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+
+from ragline.config.settings import Connection
+from ragline.connectors.models.forward import OllamaRoute
+from ragline.connectors.models.ollama import OllamaBackend
+from ragline.connectors.models.openai import OpenAIBackend
+from ragline.connectors.models.protocol import ModelBackend
+from ragline.connectors.models.registry import ModelRegistry
+from ragline.errors import BackendError, NotFound
+from ragline.types import ChatRequest, Json, Model
+
+from .loopback import Loopback
+
+Open = Callable[..., ModelRegistry]
+
+
+@dataclass
+class Shelf:
+    """A back end of our own: offers what stands on it, or fails with `error`."""
+
+    name: str
+    ids: list[str] = field(default_factory=list)
+    error: str | None = None
+    listed: int = 0
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    gate: asyncio.Event | None = None
+    closed: bool = False
+
+    async def models(self) -> list[Model]:
+        self.listed += 1
+        self.asked.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise BackendError(self.error)
+        return [Model(id=id, backend=self.name, owned_by="function") for id in self.ids]
+
+    async def chat(self, request: ChatRequest) -> Mapping[str, Json]:
+        raise BackendError(f"{self.name}: only lists {request.model}")
+
+    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[bytes]:
+        raise BackendError(f"{self.name}: only lists {request.model}")
+        yield b""
+
+    async def embeddings(self, model: str, texts: list[str]) -> list[list[float]]:
+        raise BackendError(f"{self.name}: only lists {model}")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def open_registry(clock: Clock) -> AsyncIterator[Open]:
+    async with AsyncExitStack() as stack:
+
+        def opened(
+            backends: Sequence[ModelBackend],
+            aliases: Mapping[str, Sequence[str]] | None = None,
+            *,
+            list_ttl_s: float = 30,
+            list_timeout_s: float = 1,
+        ) -> ModelRegistry:
+            registry = ModelRegistry(
+                backends, aliases=aliases or {}, list_ttl_s=list_ttl_s, list_timeout_s=list_timeout_s, clock=clock
+            )
+            stack.push_async_callback(registry.close)
+            return registry
+
+        yield opened
+
+
+def ollama(url: str, name: str = "ollama") -> OllamaBackend:
+    return OllamaBackend(Connection(name=name, kind="ollama", url=url))
+
+
+def openai(url: str, name: str = "gateway") -> OpenAIBackend:
+    return OpenAIBackend(Connection(name=name, kind="openai", url=url))
+
+
+async def test_the_lists_of_all_back_ends_are_merged_in_order(open_registry: Open, loopback: Loopback) -> None:
+    registry = open_registry([openai(f"{loopback.url}/v1"), ollama(loopback.url)])
+    assert [(model.id, model.backend) for model in await registry.list()] == [
+        ("echo", "gateway"),
+        ("llama3.2:latest", "ollama"),
+    ]
+    assert registry.down == {}
+
+
+async def test_the_first_connection_wins_a_clash_of_names(open_registry: Open) -> None:
+    registry = open_registry([Shelf("one", ["a", "b"]), Shelf("two", ["b", "c"])])
+    assert [(model.id, model.backend) for model in await registry.list()] == [("a", "one"), ("b", "one"), ("c", "two")]
+    backend, _ = await registry.find("b")
+    assert backend.name == "one"
+
+
+async def test_dead_back_ends_do_not_block_the_others(
+    open_registry: Open, loopback: Loopback, dead_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ragline")
+    silent, refusing = ollama(f"{loopback.url}/slow", "silent"), ollama(dead_url, "refusing")
+    registry = open_registry([silent, refusing, openai(f"{loopback.url}/v1")], list_timeout_s=0.5)
+    began = time.monotonic()
+    assert [model.id for model in await registry.list()] == ["echo"]
+    assert time.monotonic() - began < 1.5
+    assert registry.down["silent"] == "no list of models within 0.5 s"
+    assert registry.down["refusing"].startswith(f"refusing at {dead_url}: not reachable")
+    await registry.list(refresh=True)
+    assert len([record for record in caplog.records if "model back end down" in record.message]) == 2
+
+
+async def test_a_back_end_that_comes_back_is_listed_and_logged(
+    open_registry: Open, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "ragline")
+    shelf = Shelf("shelf", ["a"], error="out for lunch")
+    registry = open_registry([shelf])
+    assert await registry.list() == []
+    assert registry.down == {"shelf": "out for lunch"}
+    shelf.error = None
+    clock.now = 31
+    assert [model.id for model in await registry.list()] == ["a"]
+    assert registry.down == {}
+    assert [record.message for record in caplog.records] == [
+        "model back end down name=shelf reason=out for lunch",
+        "model back end is back name=shelf models=1",
+    ]
+
+
+async def test_lists_are_kept_for_their_time_unless_refreshed(open_registry: Open, clock: Clock) -> None:
+    shelf = Shelf("shelf", ["a"])
+    registry = open_registry([shelf])
+    await registry.list()
+    clock.now = 29
+    await registry.list()
+    assert shelf.listed == 1
+    await registry.list(refresh=True)
+    assert shelf.listed == 2
+    clock.now = 60
+    await registry.list()
+    assert shelf.listed == 3
+
+
+async def test_many_who_ask_at_once_ask_the_back_end_once(open_registry: Open) -> None:
+    shelf = Shelf("shelf", ["a"], gate=asyncio.Event())
+    registry = open_registry([shelf])
+    askers = [asyncio.create_task(registry.find("a")) for _ in range(5)]
+    await shelf.asked.wait()
+    askers[0].cancel()
+    assert shelf.gate is not None
+    shelf.gate.set()
+    found = await asyncio.gather(*askers, return_exceptions=True)
+    assert isinstance(found[0], asyncio.CancelledError)
+    assert [answer[1].id for answer in found[1:] if not isinstance(answer, BaseException)] == ["a"] * 4
+    assert shelf.listed == 1
+
+
+async def test_a_name_without_its_tag_finds_the_latest(open_registry: Open, loopback: Loopback) -> None:
+    registry = open_registry([ollama(loopback.url)], {"llama3.2": ["extractive"]})
+    backend, model = await registry.find("llama3.2")
+    assert (backend.name, model.id) == ("ollama", "llama3.2:latest")
+
+
+async def test_an_alias_leads_to_its_first_target_that_exists(open_registry: Open) -> None:
+    aliases = {"gpt-4-turbo": ["smollm2:135m", "extractive"], "served": ["extractive"], "lost": ["nowhere"]}
+    registry = open_registry([Shelf("functions", ["extractive", "served"])], aliases)
+    assert [(model.id, model.alias_of, model.owned_by) for model in await registry.list()] == [
+        ("extractive", None, "function"),
+        ("served", None, "function"),
+        ("gpt-4-turbo", "extractive", "function"),
+    ]
+    backend, model = await registry.find("gpt-4-turbo")
+    assert (backend.name, model.id, model.alias_of) == ("functions", "extractive", None)
+    with pytest.raises(NotFound):
+        await registry.find("lost")
+
+
+async def test_an_alias_is_not_listed_where_its_latest_tag_is_served(open_registry: Open) -> None:
+    registry = open_registry([Shelf("shelf", ["llama3.2:latest", "b"])], {"llama3.2": ["b"]})
+    assert [model.id for model in await registry.list()] == ["llama3.2:latest", "b"]
+
+
+async def test_an_unknown_name_is_refused_with_its_neighbours_and_the_dead(open_registry: Open) -> None:
+    registry = open_registry([Shelf("shelf", ["mistral:7b", "qwen:1b"]), Shelf("away", error="unplugged")])
+    with pytest.raises(NotFound) as caught:
+        await registry.find("mistrall")
+    assert str(caught.value) == "model 'mistrall' not found; nearest: 'mistral:7b'; away is down: unplugged"
+
+
+async def test_without_any_model_the_error_says_so(open_registry: Open) -> None:
+    registry = open_registry([Shelf("shelf")])
+    with pytest.raises(NotFound, match="model 'a' not found; no back end offers any model"):
+        await registry.find("a")
+
+
+async def test_a_model_that_was_just_added_is_found(open_registry: Open, clock: Clock) -> None:
+    shelf = Shelf("shelf", ["a"])
+    registry = open_registry([shelf])
+    await registry.find("a")
+    shelf.ids.append("new")
+    clock.now = 1
+    _, model = await registry.find("new")
+    assert model.id == "new"
+
+
+async def test_unknown_names_do_not_ask_the_back_ends_each_time(open_registry: Open) -> None:
+    shelf = Shelf("shelf", ["a"])
+    registry = open_registry([shelf])
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            await registry.find("b")
+    assert shelf.listed == 1
+
+
+async def test_a_known_name_does_not_wait_for_a_list_grown_old(open_registry: Open, clock: Clock) -> None:
+    shelf = Shelf("shelf", ["a"])
+    registry = open_registry([shelf])
+    await registry.find("a")
+    shelf.gate = asyncio.Event()
+    clock.now = 31
+    _, model = await asyncio.wait_for(registry.find("a"), 0.5)
+    assert model.id == "a"
+    shelf.gate.set()
+    await registry.list()
+    assert shelf.listed == 2
+
+
+async def test_the_ollama_route_is_the_first_that_is_reachable(
+    open_registry: Open, loopback: Loopback, dead_url: str
+) -> None:
+    registry = open_registry([Shelf("shelf", ["a"]), ollama(dead_url, "away"), ollama(loopback.url, "here")])
+    route = await registry.ollama_backend()
+    assert isinstance(route, OllamaBackend)
+    assert route.name == "here"
+
+
+async def test_without_a_reachable_ollama_there_is_no_route(open_registry: Open, dead_url: str) -> None:
+    registry = open_registry([Shelf("shelf", ["a"]), ollama(dead_url)])
+    assert await registry.ollama_backend() is None
+
+
+async def test_closing_closes_every_back_end() -> None:
+    shelves = [Shelf("one", gate=asyncio.Event()), Shelf("two")]
+    registry = ModelRegistry(shelves, aliases={}, list_ttl_s=1, list_timeout_s=1)
+    waiting = asyncio.create_task(registry.list())
+    await shelves[0].asked.wait()
+    await registry.close()
+    assert [shelf.closed for shelf in shelves] == [True, True]
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+def test_an_ollama_back_end_is_a_route_and_an_openai_one_is_not() -> None:
+    assert issubclass(OllamaBackend, OllamaRoute)
+    assert not issubclass(OpenAIBackend, OllamaRoute)

@@ -1,0 +1,319 @@
+"""What every vector store must do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragline.config.settings import Vectors
+from ragline.connectors.vectors import open_vectors
+from ragline.connectors.vectors.protocol import Point, VectorStore
+from ragline.errors import SetupError
+from ragline.types import Hit, Scope, SparseVector
+
+from .made import DIMENSION, EAST, NORTH, NORTH_EAST, WEST, point, query
+
+EVERYTHING = Scope()
+
+
+async def store_all(store: VectorStore, points: Sequence[Point], *, version: str = "v1") -> None:
+    await store.stage(points, version=version)
+    for file_id in {stored.passage.file_id for stored in points}:
+        await store.publish(file_id, version=version)
+
+
+async def found(store: VectorStore, text: str = "", *, scope: Scope = EVERYTHING, limit: int = 50) -> list[Hit]:
+    return await store.search(query(text), scope, limit=limit, candidates=50)
+
+
+async def texts(store: VectorStore, scope: Scope = EVERYTHING) -> set[str]:
+    return {hit.passage.chunk.text for hit in await found(store, scope=scope)}
+
+
+async def test_an_empty_store_finds_nothing_and_has_nothing(store: VectorStore) -> None:
+    assert await found(store, "anything") == []
+    assert await store.passages("file-1") == []
+    assert await store.count() == 0
+
+
+async def test_writes_about_an_unknown_file_are_no_error(store: VectorStore) -> None:
+    await store.stage([], version="v1")
+    await store.publish("nowhere", version="v1")
+    await store.set_collections("nowhere", ["c"])
+    await store.delete_file("nowhere")
+    assert await store.count() == 0
+
+
+async def test_staged_points_are_counted_but_not_found(store: VectorStore) -> None:
+    await store.stage([point("an apple")], version="v1")
+    assert await store.count() == 1
+    assert await found(store, "apple") == []
+    assert await store.passages("file-1") == []
+
+
+async def test_a_published_passage_comes_back_as_it_was_written(store: VectorStore) -> None:
+    written = point("Où est l’été ? 夏はどこ 🌞\n\tNUL:\x00", file_id="dossier-é", language="fr")
+    await store_all(store, [written])
+    [hit] = await found(store, "été")
+    assert hit.passage == written.passage
+    assert await store.passages("dossier-é") == [written.passage]
+
+
+async def test_a_passage_without_a_page_comes_back_without_one(store: VectorStore) -> None:
+    made = point("an apple")
+    pageless = replace(made.passage, chunk=replace(made.passage.chunk, page=None))
+    await store_all(store, [replace(made, passage=pageless)])
+    assert await store.passages("file-1") == [pageless]
+
+
+async def test_a_passage_without_words_is_found_by_its_meaning(store: VectorStore) -> None:
+    await store_all(store, [replace(point("— !"), sparse=SparseVector((), ()))])
+    assert [hit.passage.chunk.text for hit in await found(store, "apple")] == ["— !"]
+
+
+async def test_a_text_of_ten_thousand_characters_comes_back_whole(store: VectorStore) -> None:
+    text = "héron " * 1667
+    await store_all(store, [point(text, language="fr")])
+    [hit] = await found(store, "hérons")
+    assert hit.passage.chunk.text == text
+
+
+async def test_publishing_a_new_version_replaces_the_old_one(store: VectorStore) -> None:
+    await store_all(store, [point("old one"), point("old two", index=1)])
+    await store.stage([point("new", version="v2")], version="v2")
+    assert await texts(store) == {"old one", "old two"}
+    await store.publish("file-1", version="v2")
+    assert await texts(store) == {"new"}
+    assert await store.count() == 1
+
+
+async def test_publishing_leaves_other_files_alone(store: VectorStore) -> None:
+    await store_all(store, [point("one"), point("other", file_id="file-2")])
+    await store_all(store, [point("two", version="v2")], version="v2")
+    assert await texts(store) == {"two", "other"}
+
+
+async def test_publishing_a_version_without_points_empties_the_file(store: VectorStore) -> None:
+    await store_all(store, [point("old")])
+    await store.publish("file-1", version="v2")
+    assert await store.count() == 0
+
+
+async def test_writing_twice_leaves_one(store: VectorStore) -> None:
+    for _ in range(2):
+        await store_all(store, [point("an apple"), point("a pear", index=1)])
+        assert await store.count() == 2
+    await store.publish("file-1", version="v1")
+    assert await texts(store) == {"an apple", "a pear"}
+
+
+async def test_more_points_than_one_request_holds_are_all_written(store: VectorStore) -> None:
+    await store_all(store, [point(f"number {index}", index=index) for index in range(250)])
+    assert await store.count() == 250
+    assert len(await store.passages("file-1")) == 250
+
+
+async def test_passages_come_in_document_order(store: VectorStore) -> None:
+    await store_all(store, [point(f"part {index}", index=index) for index in (10, 2, 0, 1)])
+    assert [passage.chunk.index for passage in await store.passages("file-1")] == [0, 1, 2, 10]
+
+
+async def test_deleting_a_file_takes_its_staged_points_too(store: VectorStore) -> None:
+    await store_all(store, [point("an apple"), point("kept", file_id="file-2")])
+    await store.stage([point("next", version="v2")], version="v2")
+    await store.delete_file("file-1")
+    assert await texts(store) == {"kept"}
+    assert await store.count() == 1
+
+
+async def test_vectors_may_be_rows_of_a_matrix(store: VectorStore) -> None:
+    matrix = np.array([EAST, NORTH], dtype=np.float32)
+    await store_all(store, [point("an apple", dense=matrix[0]), point("a pear", dense=matrix[1], index=1)])
+    hits = await store.search(query(dense=matrix[1]), EVERYTHING, limit=1, candidates=10)
+    assert [hit.passage.chunk.text for hit in hits] == ["a pear"]
+
+
+LIBRARY = [
+    point("ann own", file_id="a1", user_id="ann"),
+    point("ann in team", file_id="a2", user_id="ann", collection_ids=("team", "misc")),
+    point("bob own", file_id="b1", user_id="bob"),
+    point("bob in team", file_id="b2", user_id="bob", collection_ids=("team",)),
+    point("bob in secret", file_id="b3", user_id="bob", collection_ids=("secret",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        pytest.param(
+            Scope(), {"ann own", "ann in team", "bob own", "bob in team", "bob in secret"}, id="administrator"
+        ),
+        pytest.param(Scope(file_ids=frozenset({"a1", "b1"})), {"ann own", "bob own"}, id="files"),
+        pytest.param(Scope(collection_ids=frozenset({"team"})), {"ann in team", "bob in team"}, id="collection"),
+        pytest.param(
+            Scope(file_ids=frozenset({"a1"}), collection_ids=frozenset({"secret"})),
+            {"ann own", "bob in secret"},
+            id="file-or-collection",
+        ),
+        pytest.param(Scope(user_id="ann"), {"ann own", "ann in team"}, id="own-only"),
+        pytest.param(
+            Scope(user_id="ann", shared_collection_ids=frozenset({"team"})),
+            {"ann own", "ann in team", "bob in team"},
+            id="own-and-shared",
+        ),
+        pytest.param(
+            Scope(
+                collection_ids=frozenset({"team", "secret"}), user_id="ann", shared_collection_ids=frozenset({"team"})
+            ),
+            {"ann in team", "bob in team"},
+            id="asked-for-and-allowed",
+        ),
+        pytest.param(Scope(file_ids=frozenset({"b1", "b3"}), user_id="ann"), set(), id="files-of-another"),
+        pytest.param(Scope(file_ids=frozenset({"unknown"})), set(), id="unknown-file"),
+    ],
+)
+async def test_a_search_stays_inside_its_scope(store: VectorStore, scope: Scope, expected: set[str]) -> None:
+    await store_all(store, LIBRARY)
+    assert await texts(store, scope) == expected
+    lexical = await found(store, "ann bob own team secret", scope=scope)
+    assert {hit.passage.chunk.text for hit in lexical} == expected
+
+
+async def test_a_narrow_scope_is_searched_before_the_candidates_are_cut(store: VectorStore) -> None:
+    crowd = [point(f"crowd {index}", file_id="crowd", index=index) for index in range(30)]
+    await store_all(store, [*crowd, point("the needle", file_id="small", dense=WEST)])
+    scope = Scope(file_ids=frozenset({"small"}))
+    hits = await store.search(query("crowd"), scope, limit=5, candidates=5)
+    assert [hit.passage.chunk.text for hit in hits] == ["the needle"]
+
+
+async def test_collections_are_replaced_for_published_and_staged_points(store: VectorStore) -> None:
+    await store_all(store, [point("now", collection_ids=("old",))])
+    await store.stage([point("next", version="v2", collection_ids=("old",))], version="v2")
+    await store.set_collections("file-1", ["new", "other"])
+    assert await texts(store, Scope(collection_ids=frozenset({"old"}))) == set()
+    assert await texts(store, Scope(collection_ids=frozenset({"new"}))) == {"now"}
+    await store.publish("file-1", version="v2")
+    assert await texts(store, Scope(collection_ids=frozenset({"other"}))) == {"next"}
+    await store.set_collections("file-1", [])
+    assert await texts(store, Scope(collection_ids=frozenset({"new", "other"}))) == set()
+    assert await texts(store) == {"next"}
+
+
+async def test_one_search_finds_the_exact_code_and_the_paraphrase(store: VectorStore) -> None:
+    await store_all(
+        store,
+        [
+            point("The pump ZP-8841 needs oil", file_id="code", dense=WEST),
+            point("How to lubricate the device", file_id="paraphrase", dense=EAST),
+            *(point(f"unrelated {index}", file_id=f"other-{index}", dense=NORTH) for index in range(20)),
+        ],
+    )
+    hits = await store.search(query("ZP-8841", dense=EAST), EVERYTHING, limit=2, candidates=50)
+    assert {hit.passage.file_id for hit in hits} == {"code", "paraphrase"}
+
+
+async def test_scores_are_reciprocal_rank_fusion_with_k_60(store: VectorStore) -> None:
+    await store_all(
+        store,
+        [
+            point("apple apple", file_id="both", dense=EAST),
+            point("nothing of it", file_id="near", dense=NORTH_EAST),
+            point("one apple in a basket with pears and plums", file_id="word", dense=NORTH),
+        ],
+    )
+    hits = await found(store, "apple")
+    assert [hit.passage.file_id for hit in hits] == ["both", "word", "near"]
+    assert [hit.score for hit in hits] == pytest.approx([1 / 61 + 1 / 61, 1 / 63 + 1 / 62, 1 / 62], abs=1e-6)
+
+
+async def test_cosine_is_exact_whatever_the_order(store: VectorStore) -> None:
+    await store_all(
+        store,
+        [
+            point("a", file_id="same", dense=EAST),
+            point("b", file_id="near", dense=NORTH_EAST),
+            point("c", file_id="across", dense=NORTH),
+            point("d", file_id="opposite", dense=WEST),
+        ],
+    )
+    cosines = {hit.passage.file_id: hit.cosine for hit in await found(store)}
+    assert cosines == pytest.approx({"same": 1.0, "near": 0.6, "across": 0.0, "opposite": -1.0}, abs=1e-6)
+
+
+async def test_without_words_the_dense_half_answers_best_first(store: VectorStore) -> None:
+    await store_all(
+        store,
+        [point("c", dense=NORTH, index=2), point("a", dense=EAST, index=0), point("b", dense=NORTH_EAST, index=1)],
+    )
+    hits = await found(store, limit=2)
+    assert [hit.passage.chunk.text for hit in hits] == ["a", "b"]
+    assert [hit.score for hit in hits] == pytest.approx([1 / 61, 1 / 62], abs=1e-6)
+
+
+async def test_a_rare_word_weighs_more_than_a_common_one(store: VectorStore) -> None:
+    await store_all(
+        store,
+        [
+            *(point("contract text", file_id=f"common-{index}", dense=WEST) for index in range(10)),
+            point("heron text", file_id="rare", dense=WEST),
+        ],
+    )
+    hits = await store.search(query("contract heron", dense=NORTH), EVERYTHING, limit=11, candidates=1)
+    assert "rare" in {hit.passage.file_id for hit in hits}
+
+
+async def test_what_was_written_is_there_when_the_store_opens_again(
+    settings: Vectors, model_id: str, tmp_path: Path
+) -> None:
+    first = await open_vectors(settings, folder=tmp_path, model_id=model_id, dimension=DIMENSION)
+    await store_all(first, [point("an apple")])
+    await first.close()
+    await first.close()
+    again = await open_vectors(settings, folder=tmp_path, model_id=model_id, dimension=DIMENSION)
+    assert await texts(again) == {"an apple"}
+    await again.close()
+
+
+async def test_each_model_has_vectors_of_its_own(
+    settings: Vectors, store: VectorStore, tmp_path: Path, model_id: str
+) -> None:
+    await store_all(store, [point("an apple")])
+    other = await open_vectors(settings, folder=tmp_path, model_id=model_id + "-v2", dimension=3)
+    assert await other.count() == 0
+    await other.close()
+
+
+async def test_another_dimension_than_the_stored_is_refused(settings: Vectors, model_id: str, tmp_path: Path) -> None:
+    store = await open_vectors(settings, folder=tmp_path, model_id=model_id, dimension=DIMENSION)
+    with pytest.raises(SetupError, match=r"have 4 dimensions.*makes 3"):
+        await store.stage([point("short", dense=(1.0, 0.0, 0.0))], version="v1")
+    with pytest.raises(SetupError, match=r"have 4 dimensions.*makes 5"):
+        await store.search(query(dense=(1.0, 0.0, 0.0, 0.0, 0.0)), EVERYTHING, limit=1, candidates=1)
+    await store.close()
+    with pytest.raises(SetupError, match=r"have 4 dimensions.*makes 384"):
+        await open_vectors(settings, folder=tmp_path, model_id=model_id, dimension=384)
+
+
+async def test_readers_and_writers_work_at_the_same_time(store: VectorStore) -> None:
+    async def write(number: int) -> None:
+        for version in ("v1", "v2"):
+            made = [
+                point(f"{version} {index}", file_id=f"f{number}", index=index, version=version) for index in range(20)
+            ]
+            await store_all(store, made, version=version)
+
+    async def read() -> None:
+        for _ in range(10):
+            for hit in await found(store, "v1 v2"):
+                assert hit.passage.file_id.startswith("f")
+
+    await asyncio.gather(*(write(number) for number in range(4)), *(read() for _ in range(3)))
+    assert await store.count() == 80
+    for number in range(4):
+        assert [passage.chunk.text for passage in await store.passages(f"f{number}")] == [f"v2 {i}" for i in range(20)]
