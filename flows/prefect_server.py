@@ -24,8 +24,8 @@ class PrefectServer:
     """`api_url` is the address of the API; the child, where there is one, lives from `start` to `stop`."""
 
     def __init__(self, settings: Prefect, *, data_dir: Path) -> None:
-        self._own = settings.api_url is None
-        self._port = settings.port if settings.port or not self._own else free_port()
+        self.is_child = settings.api_url is None
+        self._port = settings.port if settings.port or not self.is_child else free_port()
         self._home = data_dir / "prefect"
         self._process: asyncio.subprocess.Process | None = None
         self.api_url = settings.api_url or f"http://127.0.0.1:{self._port}/api"
@@ -36,7 +36,7 @@ class PrefectServer:
 
     async def start(self) -> None:
         """Start the child without waiting for it. Raises SetupError when its port is taken."""
-        if not self._own:
+        if not self.is_child:
             return
         if port_taken(self._port):
             raise SetupError(

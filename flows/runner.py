@@ -22,8 +22,10 @@ BATCH_BYTES = 16 << 20
 LOOK_S = 5.0
 """How often the queue is looked at without being told; expired leases show up this way."""
 HEARTBEAT_S = 15.0
-PREFECT_START_S = 60.0
+PREFECT_START_S = 45.0
 """How long the first batch waits for a Prefect server that is starting."""
+PREFECT_ANSWER_S = 5.0
+"""How long it waits for one that should be there."""
 CLOSE_S = 1.0
 """How long the end waits for Prefect to take the last lines of its log."""
 RETRY_S = 5.0
@@ -112,7 +114,7 @@ class Watched:
 
     def __init__(self, prefect: PrefectServer) -> None:
         self._prefect = prefect
-        self._patience_s = PREFECT_START_S
+        self._patience_s = PREFECT_START_S if prefect.is_child else PREFECT_ANSWER_S
         self._silent = False
 
     async def ready(self) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import signal
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +18,9 @@ from ragline.types import Json
 
 PROMPT_BATCH = 256
 """Tokens of a prompt that are read in one go: between two of them a client that has left is noticed."""
+
+SIGACTION_BYTES = 512
+"""More than any system's struct sigaction takes (glibc: 152)."""
 
 SILENT = -1
 """llama.cpp's log level below its errors: they arrive as exceptions and answers anyway."""
@@ -60,7 +65,8 @@ class Gguf:
         with tempfile.TemporaryDirectory(prefix="ragline-", ignore_cleanup_errors=True) as folder:
             params.hostname = os.path.join(folder, "unused.sock")
             try:
-                self._server: Any = xllamacpp.Server(params)
+                with kept_signals():
+                    self._server: Any = xllamacpp.Server(params)
             except RuntimeError as error:
                 raise BackendError(
                     f"the model {path.name!r} cannot be loaded ({error}); is there enough memory for its "
@@ -92,13 +98,34 @@ class Gguf:
 
     def free(self) -> None:
         """Give the memory back; the model is of no use afterwards."""
-        self._server = None
-        # The library's methods keep the server in a reference cycle. Its end takes some 40 ms.
-        gc.collect()
+        with kept_signals():
+            self._server = None
+            # The library's methods keep the server in a reference cycle. Its end takes some 40 ms.
+            gc.collect()
         # glibc keeps up to 130 MB of what was freed unless it is told.
         libc = ctypes.CDLL(None)
         if hasattr(libc, "malloc_trim"):
             libc.malloc_trim(0)
+
+
+@contextmanager
+def kept_signals() -> Iterator[None]:
+    """Put the handlers of SIGINT and SIGTERM back: llama.cpp's server takes them over, and nothing else could stop us.
+
+    Through the C library, because Python sets handlers in the main thread only.
+    """
+    sigaction = getattr(ctypes.CDLL(None), "sigaction", None)
+    if sigaction is None:
+        yield
+        return
+    kept = {number: ctypes.create_string_buffer(SIGACTION_BYTES) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in kept.items():
+        sigaction(int(number), None, handler)
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            sigaction(int(number), handler, None)
 
 
 class _Events:

@@ -175,6 +175,6 @@ class _Offer:
             self.models, self.error = {model.id: model for model in offered}, None
         self.asked_at = self._clock()
         if self.error is not None and not was_down:
-            log.warning("model back end down name=%s reason=%s", self.backend.name, self.error)
+            log.info("model back end down name=%s reason=%s", self.backend.name, self.error)
         elif self.error is None and was_down:
             log.info("model back end is back name=%s models=%d", self.backend.name, len(self.models))
