@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Job:
-    """One file on its way. `seconds` is the wall time of the batch's stages that it took part in."""
+    """One file on its way. `seconds` is the wall time it took, of shared work its part by number of passages."""
 
     file: FileRecord
     elements: list[Element] = field(default_factory=list)
@@ -72,9 +72,10 @@ async def embed_batch(app: App, batch: Batch) -> None:
     texts = [text_to_embed(passage, job.file.filename) for job in jobs for passage in job.chunks]
     started = time.monotonic()
     vectors = iter(await embed_once(app, texts))
+    seconds = time.monotonic() - started
     for job in jobs:
         job.vectors = [next(vectors) for _ in job.chunks]
-        job.seconds += time.monotonic() - started
+        job.seconds += seconds * len(job.chunks) / len(texts)
 
 
 async def index_batch(app: App, batch: Batch) -> None:

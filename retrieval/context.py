@@ -56,8 +56,8 @@ def join_neighbours(hits: Sequence[Hit]) -> list[Hit]:
 
 
 def touch(one: Hit, later: Hit) -> bool:
-    """Tell whether a hit begins where another of the same document ends, or before."""
-    same = one.passage.file_id == later.passage.file_id
+    """Tell whether a hit begins where another of the same page ends, or before: a citation names one page."""
+    same = (one.passage.file_id, one.passage.chunk.page) == (later.passage.file_id, later.passage.chunk.page)
     return same and later.passage.chunk.start <= one.passage.chunk.end + MAX_GAP_CHARS
 
 

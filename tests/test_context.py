@@ -34,6 +34,11 @@ def test_neighbours_are_one_text_in_the_place_of_the_better() -> None:
     assert context.sources[1].hits[0].score == 0.8
 
 
+def test_neighbours_on_two_pages_stay_apart() -> None:
+    hits = [hit("a", 0, 10, 0.9, page=1), hit("a", 11, 20, 0.8, page=2)]
+    assert texts(assemble("?", hits, max_tokens=100, count_tokens=words)) == [["Alpha one.", "Beta two."]]
+
+
 def test_overlapping_passages_show_the_overlap_once() -> None:
     context = assemble("?", [hit("a", 0, 20, 0.9), hit("a", 11, 33, 0.8)], max_tokens=100, count_tokens=words)
     assert texts(context) == [["Alpha one. Beta two. Gamma three."]]

@@ -1,0 +1,169 @@
+"""Ingestion as the server does it, without Prefect: nothing twice, nothing lost when a service fails."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ragline.app import App, open_app
+from ragline.bootstrap import first_admin
+from ragline.config.settings import Settings
+from ragline.connectors.embedders.protocol import Embedder, Matrix
+from ragline.errors import Unavailable
+from ragline.flows import runner
+from ragline.flows.runner import ingesting
+from ragline.pipelines.accept import accept
+from ragline.pipelines.ingest import Batch, ingest
+from ragline.retrieval.search import search
+from ragline.types import FileRecord, Scope, Status, User
+
+TEXT = "# Pump\n\nThe Zephyr pump has a warranty of 27 months.\n"
+
+
+class Watching:
+    """An embedder that counts what it embeds and fails as often as it is told."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.embedded: list[str] = []
+        self.errors: list[Exception] = []
+
+    @property
+    def model_id(self) -> str:
+        return self._embedder.model_id
+
+    @property
+    def dimension(self) -> int:
+        return self._embedder.dimension
+
+    @property
+    def max_tokens(self) -> int:
+        return self._embedder.max_tokens
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._embedder.count_tokens(texts)
+
+    async def embed_passages(self, texts: Sequence[str]) -> Matrix:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.embedded += texts
+        return await self._embedder.embed_passages(texts)
+
+    async def embed_query(self, text: str) -> Matrix:
+        return await self._embedder.embed_query(text)
+
+    async def close(self) -> None:
+        await self._embedder.close()
+
+
+@asynccontextmanager
+async def opened(tmp_path: Path, models_folder: Path) -> AsyncIterator[tuple[App, User, Watching]]:
+    (tmp_path / "models").symlink_to(models_folder)
+    async with open_app(Settings(data_dir=tmp_path)) as app:
+        embedder = Watching(app.embedder)
+        admin, _ = await first_admin(app.records.users, app.settings.auth)
+        yield replace(app, embedder=embedder), admin, embedder
+
+
+async def put(app: App, user: User, name: str, text: str) -> FileRecord:
+    return await accept(app, user, name=name, content=io.BytesIO(text.encode()), metadata={})
+
+
+async def finished(app: App, file: FileRecord) -> FileRecord:
+    async with asyncio.timeout(60):
+        while file.status not in (Status.COMPLETED, Status.FAILED):
+            await asyncio.sleep(0.02)
+            file = await app.records.files.get(file.id)
+    return file
+
+
+async def found(app: App, question: str, *files: FileRecord) -> list[str]:
+    hits = await search(app, question, Scope(file_ids=frozenset(file.id for file in files)))
+    return [hit.passage.file_id for hit in hits]
+
+
+async def test_the_same_text_is_embedded_once_and_found_in_both_files(tmp_path: Path, models_folder: Path) -> None:
+    async with opened(tmp_path, models_folder) as (app, admin, embedder), ingesting(app, None):
+        one, two = await put(app, admin, "a.md", TEXT), await put(app, admin, "a.md", TEXT)
+        assert {(await finished(app, file)).status for file in (one, two)} == {Status.COMPLETED}
+        assert len(embedder.embedded) == 1
+        assert sorted(await found(app, "warranty", one, two)) == sorted([one.id, two.id])
+
+
+async def test_ingesting_again_leaves_one_set_of_passages(tmp_path: Path, models_folder: Path) -> None:
+    async with opened(tmp_path, models_folder) as (app, admin, embedder):
+        file = await put(app, admin, "a.md", TEXT)
+        for _ in range(2):
+            await ingest(app, Batch([file]))
+        assert await app.vectors.count() == 1
+        assert len(embedder.embedded) == 1
+
+
+async def test_a_service_that_fails_puts_the_files_back_in_the_queue(
+    tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runner, "RETRY_S", 0.01)
+    async with opened(tmp_path, models_folder) as (app, admin, embedder):
+        embedder.errors = [Unavailable("the embedding server sleeps"), Unavailable("and sleeps")]
+        async with ingesting(app, None):
+            file = await finished(app, await put(app, admin, "a.md", TEXT))
+            assert (file.status, file.error) == (Status.COMPLETED, None)
+    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
+        "ingestion waits: the embedding server sleeps",
+        "ingestion waits: and sleeps",
+    ]
+
+
+async def test_a_fault_of_ours_fails_the_file_without_telling_of_the_inside(
+    tmp_path: Path, models_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(tmp_path, models_folder) as (app, admin, embedder):
+        embedder.errors = [ZeroDivisionError("secret detail")]
+        async with ingesting(app, None):
+            file = await finished(app, await put(app, admin, "a.md", TEXT))
+            assert file.status is Status.FAILED
+            assert "secret" not in str(file.error)
+            after = await finished(app, await put(app, admin, "b.md", TEXT))
+            assert after.status is Status.COMPLETED
+    assert "secret detail" in caplog.text
+
+
+async def test_a_file_that_cannot_be_read_fails_alone(tmp_path: Path, models_folder: Path) -> None:
+    async with opened(tmp_path, models_folder) as (app, admin, _):
+        broken = await accept(app, admin, name="b.pdf", content=io.BytesIO(b"%PDF-1.7 no"), metadata={})
+        good = await put(app, admin, "a.md", TEXT)
+        batch = Batch([broken, good])
+        await ingest(app, batch)
+        assert [job.file.id for job in batch.failed] == [broken.id]
+        assert (await app.records.files.get(broken.id)).error == batch.failed[0].error
+        assert await found(app, "warranty", broken, good) == [good.id]
+
+
+async def test_files_in_hand_wait_again_when_the_process_stops(tmp_path: Path, models_folder: Path) -> None:
+    async with opened(tmp_path, models_folder) as (app, admin, _):
+        file = await put(app, admin, "a.md", TEXT)
+        async with ingesting(app, None):
+            while (await app.records.files.get(file.id)).status is Status.PENDING:  # noqa: ASYNC110  # no event there
+                await asyncio.sleep(0.001)
+        assert (await app.records.files.get(file.id)).status in (Status.PENDING, Status.COMPLETED)
+        async with ingesting(app, None):
+            assert (await finished(app, file)).status is Status.COMPLETED
+        assert await found(app, "warranty", file) == [file.id]
+
+
+async def test_the_llama_index_retriever_finds_what_was_ingested(tmp_path: Path, models_folder: Path) -> None:
+    from ragline.retrieval.llama_index import RaglineRetriever
+    from ragline.types import FileRef
+
+    async with opened(tmp_path, models_folder) as (app, admin, _), ingesting(app, None):
+        file = await finished(app, await put(app, admin, "a.md", TEXT))
+        [node] = await RaglineRetriever(app, admin, [FileRef(file.id)]).aretrieve("How long is the warranty?")
+        assert "27 months" in node.node.get_content()
+        assert node.node.metadata["heading"] == "Pump"
