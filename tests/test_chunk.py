@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import pytest
 
 from ragline.config.settings import Chunking
-from ragline.pipelines.chunk import MAX_HEADING_CHARS, CountTokens, chunk, text_to_embed
+from ragline.pipelines.chunk import MAX_HEADING_CHARS, chunk, text_to_embed
+from ragline.pipelines.pieces import CountTokens
 from ragline.pipelines.parse import document_text
 from ragline.types import Chunk, Element, ElementKind
 
