@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,3 +35,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Ite
     running = start(tmp_path_factory.mktemp("server"), models_folder)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def dead_url() -> Iterator[str]:
+    """An address that refuses connections: bound, so that nothing else takes it, but not listening."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"

@@ -13,8 +13,8 @@ import pytest
 
 from ragline.config.settings import Chunking
 from ragline.pipelines.chunk import MAX_HEADING_CHARS, chunk, text_to_embed
-from ragline.pipelines.pieces import CountTokens
 from ragline.pipelines.parse import document_text
+from ragline.pipelines.pieces import CountTokens
 from ragline.types import Chunk, Element, ElementKind
 
 

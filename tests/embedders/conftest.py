@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,17 +10,16 @@ import pytest
 
 from ragline.connectors.embedders.e5_build import ensure_built
 from ragline.connectors.embedders.packaged import PackagedEmbedder
+from tests.serving import served
 
-from .loopback import Loopback, start
+from .loopback import Loopback
 
 
 @pytest.fixture(scope="session")
 def loopback_server() -> Iterator[Loopback]:
     app = Loopback()
-    server, thread = start(app)
-    yield app
-    server.should_exit = True
-    thread.join(10)
+    with served(app) as app.url:
+        yield app
 
 
 @pytest.fixture
@@ -29,14 +27,6 @@ def loopback(loopback_server: Loopback) -> Loopback:
     loopback_server.bodies.clear()
     loopback_server.keys.clear()
     return loopback_server
-
-
-@pytest.fixture
-def dead_url() -> Iterator[str]:
-    """An address that refuses connections: bound, so that nothing else takes it, but not listening."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")

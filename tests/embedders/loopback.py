@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import threading
 import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import uvicorn
 
 DIMENSION = 256
 CONTEXT = 2048
@@ -76,13 +72,3 @@ class Loopback:
             return 200, json.dumps({"model": model, "embeddings": vectors}).encode()
         rows = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
         return 200, json.dumps({"object": "list", "data": rows[::-1], "model": model}).encode()
-
-
-def start(app: Loopback) -> tuple[uvicorn.Server, threading.Thread]:
-    """Serve `app` in a thread on a free port and set its `url`."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    app.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    return server, thread

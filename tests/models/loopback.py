@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 from dataclasses import dataclass, field
 from typing import Any
-
-import uvicorn
 
 STATS = {
     "total_duration": 5_000_000,
@@ -179,13 +176,3 @@ class Loopback:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.left.set()
-
-
-def start(app: Loopback) -> tuple[uvicorn.Server, threading.Thread]:
-    """Serve `app` in a thread on a free port and set its `url`."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    app.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none"))
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    return server, thread

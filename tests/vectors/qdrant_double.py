@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
 from pydantic_core import to_jsonable_python
 from qdrant_client import QdrantClient, models
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+from tests.serving import served
 
 Answer = Callable[[QdrantClient, str, Any], object]
 
@@ -77,13 +76,8 @@ def qdrant_double(*, api_key: str = "") -> Iterator[str]:
             for method, path, answer in PATHS
         ]
     )
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
+    with served(app) as url:
+        yield url
     engine.close()
 
 
