@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing import parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.popen_spawn_posix import Popen
+from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -107,7 +113,7 @@ class _Slot:
                 max_tasks=TASKS_PER_WORKER,
                 initializer=_set_up,
                 initargs=(self._memory_bytes,),
-                context=multiprocessing.get_context("spawn"),  # fork is unsafe beside the server's threads
+                context=_Context(),
             )
         task: Future[R] = self._pool.schedule(call, timeout=timeout_s)
         self._task = task  # type: ignore[assignment]  # Future is invariant; only cancel() is used
@@ -122,6 +128,36 @@ class _Slot:
         if self._task is not None:
             self._task.cancel()
         pool.join()
+
+
+class _Process(SpawnProcess):
+    """A spawned process that does not run the user's script again: a script needs no `if __name__ == "__main__"`."""
+
+    @staticmethod
+    def _Popen(process_obj: BaseProcess) -> Popen:  # multiprocessing's own hook
+        with _nameless_main():
+            return SpawnProcess._Popen(process_obj)
+
+
+class _Context(SpawnContext):
+    """Spawns: fork is unsafe beside the server's threads."""
+
+    Process = _Process  # what pebble starts
+
+
+_MAIN_LOCK = threading.Lock()
+
+
+@contextmanager
+def _nameless_main() -> Iterator[None]:
+    """Let the main module have no file for a moment, as in an interactive session: children then import nothing."""
+    with _MAIN_LOCK:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 def _closed() -> Unavailable:
@@ -164,7 +200,7 @@ def _limit(kind: int, value: int) -> None:
 
 def _end_with_parent() -> None:
     """A server that was killed leaves no worker behind."""
-    parent = multiprocessing.parent_process()
+    parent = parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)

@@ -97,13 +97,20 @@ def _chunk(
 ) -> Chunk:
     start, end = group[0].start, group[-1].end
     body = text[start:end]
-    content = next((piece for piece in group if piece.kind != "title"), group[-1])
+    content = [piece for piece in group if piece.kind != "title"] or group[-1:]
     return Chunk(
         index=index,
         text=body,
         start=start,
         end=end,
-        heading=outline[content.element][1],
+        heading=common_path([outline[piece.element][1] for piece in content]),
         page=elements[group[0].element].page,
         language=language if len(body) < SHORT_CHARS else language_of(body, default=language),
     )
+
+
+def common_path(paths: Sequence[str]) -> str:
+    """Return the titles that all sections of a passage stand under; the first section's where they share none."""
+    first, *rest = (path.split(SEPARATOR) for path in dict.fromkeys(paths))
+    shared = [title for depth, title in enumerate(first) if all(path[depth : depth + 1] == [title] for path in rest)]
+    return SEPARATOR.join(shared or first)

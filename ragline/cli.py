@@ -34,7 +34,7 @@ data_dir_option = click.option("--data-dir", type=click.Path(path_type=Path), he
 @click.group(cls=Group)
 @click.version_option(__version__, package_name="ragline")
 def main() -> None:
-    """Ingest documents and chat with them through Open WebUI's and OpenAI's HTTP APIs."""
+    """Chat with your documents through Open WebUI's and OpenAI's HTTP APIs."""
 
 
 @main.command()
@@ -64,7 +64,10 @@ def leave() -> None:
 @data_dir_option
 @config_option
 def pull(name: str, data_dir: Path | None, config_file: Path | None) -> None:
-    """Fetch a language model that runs in this process: smollm2 (93 MB) or qwen (1.1 GB)."""
+    """Fetch a language model to run in this process.
+
+    NAME is smollm2 (93 MB) or qwen (1.1 GB).
+    """
     from ragline.config.load import load_settings
     from ragline.connectors.models.pull import pull as fetch
 
@@ -88,7 +91,10 @@ def config(data_dir: Path | None, config_file: Path | None) -> None:
 @data_dir_option
 @config_option
 def key(name: str, data_dir: Path | None, config_file: Path | None) -> None:
-    """Make a new API key of the first administrator and print it; it cannot be shown again."""
+    """Make an API key of the first administrator.
+
+    It is printed this once; keys made before stay valid.
+    """
     from ragline.bootstrap import new_key
     from ragline.config.load import load_settings
 

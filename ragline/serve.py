@@ -20,6 +20,8 @@ from ragline.errors import SetupError
 from ragline.flows.prefect_server import PrefectServer
 from ragline.flows.runner import ingesting
 
+log = logging.getLogger(__name__)
+
 GRACE_S = 2
 """How long requests in progress may go on after the signal to stop."""
 
@@ -69,10 +71,17 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         signals = (signal.SIGINT, signal.SIGTERM)
         for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self.stop_on, number)
         yield
         for number in signals:
             loop.remove_signal_handler(number)
+
+    def stop_on(self, number: signal.Signals) -> None:
+        """Stop serving; what is cut short by it is no error. Once more does not wait for requests in progress."""
+        log.info("%s: stopping", number.name)
+        for cut_short in ("uvicorn.error", "prefect", "prefect.task_runs", "prefect.flow_runs"):
+            logging.getLogger(cut_short).setLevel(logging.CRITICAL)
+        self.handle_exit(number, None)
 
 
 def banner(settings: Settings, url: str, prefect: PrefectServer | None, key: str | None) -> Iterator[str]:
@@ -109,6 +118,8 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+        except socket.gaierror as error:
+            raise SetupError(f"cannot listen on {host!r}: {error.strerror}; name an address of this machine") from error
         except OSError as error:
             raise SetupError(
                 f"cannot listen on {host}:{port}: {error.strerror}; choose another port with --port "

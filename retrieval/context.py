@@ -1,4 +1,4 @@
-"""Hits become a context: neighbours joined, repeats dropped, inside a token budget, sources numbered by document."""
+"""Hits become a context: repeats dropped, inside a token budget, sources numbered by document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ def assemble(question: str, hits: Sequence[Hit], *, max_tokens: int, count_token
     """
     kept: list[Hit] = []
     tokens = 0
-    fresh = list({hit.passage.chunk.text: hit for hit in reversed(join_neighbours(hits))}.values())[::-1]
+    first: dict[str, Hit] = {}
+    for hit in hits:
+        first.setdefault(hit.passage.chunk.text, hit)
+    fresh = list(first.values())
     for hit, size in zip(fresh, count_tokens([hit.passage.chunk.text for hit in fresh]), strict=True):
         if tokens + size <= max_tokens:
             kept.append(hit)

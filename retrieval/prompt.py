@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import quoteattr
 
+from ragline.retrieval.context import join_neighbours
 from ragline.types import Context, Hit, Json, Source
 
 INSTRUCTIONS = {
@@ -45,8 +46,11 @@ def build(context: Context, messages: Sequence[Mapping[str, Json]], *, language:
 
 
 def fenced(context: Context) -> str:
-    """Return the sources as text: one element a passage, numbered by document, with name, page and heading."""
-    passages = [passage(source, hit) for source in context.sources for hit in source.hits]
+    """Return the sources as text: an element a passage, numbered by document, with name, page and heading.
+
+    Passages that touch are shown as one, their overlap once.
+    """
+    passages = [passage(source, hit) for source in context.sources for hit in join_neighbours(source.hits)]
     return "\n".join(["<context>", *passages, "</context>"])
 
 

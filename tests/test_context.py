@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ragline.retrieval.context import assemble
+from ragline.retrieval.context import assemble, join_neighbours
 from ragline.retrieval.prompt import build, question_in
 from ragline.types import Chunk, Context, Hit, Json, Passage
 
@@ -26,24 +26,38 @@ def texts(context: Context) -> list[list[str]]:
     return [[h.passage.chunk.text for h in source.hits] for source in context.sources]
 
 
+def joined(hits: Sequence[Hit]) -> list[str]:
+    return [found.passage.chunk.text for found in join_neighbours(hits)]
+
+
 def test_neighbours_are_one_text_in_the_place_of_the_better() -> None:
-    hits = [hit("b", 0, 10, 0.9), hit("a", 11, 20, 0.8), hit("a", 0, 10, 0.7), hit("a", 35, 46, 0.1)]
-    context = assemble("?", hits, max_tokens=100, count_tokens=words)
-    assert texts(context) == [["Alpha one."], ["Alpha one.\nBeta two.", "Delta four."]]
-    assert [source.number for source in context.sources] == [1, 2]
-    assert context.sources[1].hits[0].score == 0.8
+    hits = [hit("a", 35, 46, 0.9), hit("a", 11, 20, 0.8), hit("a", 0, 10, 0.7)]
+    assert joined(hits) == ["Delta four.", "Alpha one.\nBeta two."]
+    assert [found.score for found in join_neighbours(hits)] == [0.9, 0.8]
 
 
-def test_neighbours_on_two_pages_stay_apart() -> None:
-    hits = [hit("a", 0, 10, 0.9, page=1), hit("a", 11, 20, 0.8, page=2)]
-    assert texts(assemble("?", hits, max_tokens=100, count_tokens=words)) == [["Alpha one.", "Beta two."]]
+def test_neighbours_on_two_pages_and_passages_of_two_files_stay_apart() -> None:
+    assert joined([hit("a", 0, 10, 0.9, page=1), hit("a", 11, 20, 0.8, page=2)]) == ["Alpha one.", "Beta two."]
+    assert joined([hit("a", 0, 10, 0.9), hit("b", 11, 20, 0.8)]) == ["Alpha one.", "Beta two."]
 
 
 def test_overlapping_passages_show_the_overlap_once() -> None:
-    context = assemble("?", [hit("a", 0, 20, 0.9), hit("a", 11, 33, 0.8)], max_tokens=100, count_tokens=words)
-    assert texts(context) == [["Alpha one. Beta two. Gamma three."]]
-    joined = context.sources[0].hits[0].passage.chunk
-    assert (joined.start, joined.end) == (0, 33)
+    [found] = join_neighbours([hit("a", 0, 20, 0.9), hit("a", 11, 33, 0.8)])
+    chunk = found.passage.chunk
+    assert (chunk.text, chunk.start, chunk.end) == ("Alpha one. Beta two. Gamma three.", 0, 33)
+
+
+def test_sources_are_numbered_by_their_best_hit_and_keep_single_passages() -> None:
+    hits = [
+        hit("b", 0, 10, 0.9),
+        hit("a", 11, 20, 0.8),
+        hit("a", 0, 10, 0.7),
+        hit("b", 21, 33, 0.1),
+        hit("a", 35, 46, 0),
+    ]
+    context = assemble("?", hits, max_tokens=100, count_tokens=words)
+    assert texts(context) == [["Alpha one.", "Gamma three."], ["Beta two.", "Delta four."]]
+    assert [source.number for source in context.sources] == [1, 2]
 
 
 def test_the_budget_holds_and_what_is_left_out_is_counted() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ragline.api.sessions import Sessions
 from ragline.app import App
@@ -29,7 +30,13 @@ def token_of(request: Request) -> str | None:
     return request.headers.get("x-api-key") or request.cookies.get("token")
 
 
-async def known_user(request: Request, app: Installation) -> User:
+BEARER = HTTPBearer(auto_error=False, description="An API key (`sk-…`) or the token of a session.")
+"""For the description only: it gives the Swagger page its field for a token."""
+
+
+async def known_user(
+    request: Request, app: Installation, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
+) -> User:
     """Return who calls, whatever their role. Raises NotSignedIn."""
     if not app.settings.auth.enabled:
         admin: User = request.app.state.admin

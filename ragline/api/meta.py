@@ -10,6 +10,12 @@ from ragline.api.caller import Installation
 router = APIRouter(tags=["meta"])
 
 
+@router.get("/", include_in_schema=False)
+async def root() -> dict[str, str]:
+    """Tell who is here, to somebody who opens the address in a browser."""
+    return {"name": "Ragline", "version": __version__, "models": "/api/models", "documentation": "/docs (with ENV=dev)"}
+
+
 @router.get("/health")
 async def health() -> dict[str, bool]:
     """Answer as long as the process serves requests."""
