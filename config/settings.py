@@ -21,6 +21,7 @@ class Server(Section):
     host: str = Field("127.0.0.1", description="Address to listen on; only loopback is allowed while auth is off.")
     port: int = Field(3000, ge=0, le=65535, description="Port of the API; 0 takes a free one.")
     max_upload_bytes: int = Field(1 << 30, gt=0, description="Largest file accepted, in bytes.")
+    max_json_bytes: int = Field(64 << 20, gt=0, description="Largest request that is not an upload, in bytes.")
     ready_wait_s: float = Field(
         60.0, ge=0, description="How long a chat waits for a file that is still being processed, in seconds."
     )

@@ -12,6 +12,7 @@ import httpx
 
 from ragline.config.environment import child_environment
 from ragline.config.settings import Prefect
+from ragline.connectors.tether import TETHER
 from ragline.errors import SetupError
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ class PrefectServer:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self._port)]
         with (self._home / "server.log").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "ragline.flows.tether", "--", *command),
+                *TETHER,
+                *command,
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,

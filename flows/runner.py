@@ -10,10 +10,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ragline.app import App
-from ragline.errors import RaglineError
+from ragline.errors import RaglineError, Unavailable
 from ragline.flows.prefect_server import PrefectServer
-from ragline.pipelines.ingest import Batch, ingest
+from ragline.pipelines.ingest import FAULT, Batch, ingest
 
 log = logging.getLogger(__name__)
 
@@ -91,16 +93,20 @@ async def run_batch(app: App, batch: Batch, watched: Watched | None, owner: str)
 
 
 async def settle(app: App, batch: Batch, owner: str) -> None:
-    """After an error: what can pass goes back to the queue, a fault of ours fails the files that were in it."""
+    """After an error: what can pass goes back to the queue; a fault of ours fails the file that has it."""
     if batch.error is None:
         return
     errors = batch.error.exceptions if isinstance(batch.error, BaseExceptionGroup) else (batch.error,)
-    if all(isinstance(error, RaglineError) and error.retryable for error in errors):
+    if all(isinstance(error, SQLAlchemyError) or getattr(error, "retryable", False) for error in errors):
         await app.records.files.release(owner)
-        raise errors[0]
+        raise Unavailable(str(errors[0]))
     log.error("a fault in ingestion", exc_info=batch.error)
-    for job in batch.live:
-        await app.records.files.fail(job.file.id, "an internal error; the server's log has its traceback")
+    jobs = batch.live
+    for job in jobs:
+        if len(jobs) > 1:  # alone, so that the others get through
+            await run_batch(app, Batch([job.file]), None, owner)
+        else:
+            await app.records.files.fail(job.file.id, FAULT)
 
 
 async def beat(app: App, owner: str) -> None:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ragline.app import App
 from ragline.connectors.embedders.protocol import Matrix
 from ragline.errors import ParseFailed, RaglineError
@@ -21,6 +23,8 @@ from ragline.pipelines.parse import document_text, parse
 from ragline.types import Chunk, Element, FileRecord, Stage
 
 log = logging.getLogger(__name__)
+
+FAULT = "an internal error; the server's log has its traceback"
 
 
 @dataclass(slots=True)
@@ -145,12 +149,16 @@ async def each(
         await app.records.files.advance(job.file.id, stage, progress, flow_run_id=batch.flow_run_id)
         try:
             await step(app, job)
-        except RaglineError as error:
-            if error.retryable:
+        except (RaglineError, SQLAlchemyError) as error:
+            if isinstance(error, SQLAlchemyError) or error.retryable:
                 raise
             job.error = str(error)
-            await app.records.files.fail(job.file.id, job.error)
             log.info("failed file=%s stage=%s reason=%s", job.file.id, stage, job.error)
+        except Exception:  # the edge of one file: a fault of ours must not cost the others
+            job.error = FAULT
+            log.exception("a fault file=%s stage=%s", job.file.id, stage)
+        if job.error is not None:
+            await app.records.files.fail(job.file.id, job.error)
         job.seconds += time.monotonic() - started
 
     async with asyncio.TaskGroup() as group:

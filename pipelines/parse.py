@@ -7,6 +7,7 @@ import logging
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -134,7 +135,7 @@ def _check_bytes(path: Path, content_type: str) -> None:
 def _limited(elements: Iterable[Element], max_chars: int, name: str) -> list[Element]:
     kept = []
     left = max_chars
-    for element in elements:
+    for element in map(encodable, elements):
         if not element.text.strip():
             continue
         if len(element.text) > left:
@@ -150,3 +151,12 @@ def _limited(elements: Iterable[Element], max_chars: int, name: str) -> list[Ele
 def _kind(content_type: str) -> str:
     suffix = next((suffix for suffix, kind in SUPPORTED.items() if kind == content_type), "")
     return suffix.lstrip(".").upper()
+
+
+def encodable(element: Element) -> Element:
+    """Replace lone surrogates, which JSON and mails can hold but neither UTF-8 nor a tokenizer takes."""
+    try:
+        element.text.encode()
+    except UnicodeEncodeError:
+        return replace(element, text=element.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return element

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from email.message import EmailMessage
 from functools import cache
 from pathlib import Path
+from subprocess import PIPE
 from typing import TYPE_CHECKING
 
+from ragline.connectors.tether import TETHER
 from ragline.errors import ParseFailed
 from ragline.pipelines.parse_tables import table
 from ragline.pipelines.parse_text import decode
@@ -134,8 +136,8 @@ def _pandoc(kind: str, data: bytes) -> str:
     """Return the document as HTML. Pandoc may read no file and dies when its time is up, even without its worker."""
     import pypandoc  # type: ignore[import-untyped]  # has no types
 
-    command = [pypandoc.get_pandoc_path(), "--sandbox", "--wrap=none", f"--from={kind}", "--to=html"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [*TETHER, pypandoc.get_pandoc_path(), "--sandbox", "--wrap=none", f"--from={kind}", "--to=html"]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         resource.prlimit(process.pid, resource.RLIMIT_CPU, (_PANDOC_CPU_S, _PANDOC_CPU_S))
         output, errors = process.communicate(data)
     if process.returncode != 0:

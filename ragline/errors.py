@@ -15,6 +15,7 @@ RaglineError
 ├── BackendError 502        a model back end failed
 │   └── BackendTimeout 504      it did not answer in time
 ├── Unavailable 503         a part of Ragline itself cannot be reached now
+├── ClientGone 499          nobody waits for the answer any more
 └── SetupError 500          settings or machine: the command ends with one line and exit code 1
 """
 
@@ -97,6 +98,10 @@ class BackendTimeout(BackendError):
 class Unavailable(RaglineError):
     status = 503
     retryable = True
+
+
+class ClientGone(RaglineError):
+    status = 499  # what nginx logs for it
 
 
 class SetupError(RaglineError):

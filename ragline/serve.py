@@ -60,11 +60,16 @@ async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None
     for line in banner(app.settings, f"http://{host}:{port}", prefect, key):
         say(line)
     async with ingesting(app, prefect):
-        await Server(config).serve(sockets=[listener])
+        await Server(config, app).serve(sockets=[listener])
 
 
 class Server(uvicorn.Server):
     """Stops on a signal and then lets the rest be closed too; uvicorn itself would raise the signal once more."""
+
+    def __init__(self, config: uvicorn.Config, app: App) -> None:
+        super().__init__(config)
+        self._app = app
+        self._closing: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -81,6 +86,7 @@ class Server(uvicorn.Server):
         log.info("%s: stopping", number.name)
         for cut_short in ("uvicorn.error", "prefect", "prefect.task_runs", "prefect.flow_runs"):
             logging.getLogger(cut_short).setLevel(logging.CRITICAL)
+        self._closing = self._closing or asyncio.create_task(self._app.models.close())  # answers end with 503
         self.handle_exit(number, None)
 
 

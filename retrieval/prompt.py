@@ -22,7 +22,10 @@ INSTRUCTIONS = {
     ),
 }
 
-FENCE = re.compile(r"<(?=\s*/?\s*(?:source|context)\b)", re.IGNORECASE)
+UNSEEN = r"[\s\u00ad\u180e\u200b-\u200f\u2060-\u206f\ufeff]*"
+"""White space and characters without a width."""
+
+FENCE = re.compile(rf"<(?={UNSEEN}/?{UNSEEN}(?:source|context)\b)", re.IGNORECASE)
 """What could open or close a fence inside a retrieved text."""
 
 

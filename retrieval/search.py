@@ -13,7 +13,7 @@ MAX_QUESTION_CHARS = 8000
 
 async def search(app: App, question: str, scope: Scope, *, limit: int | None = None) -> list[Hit]:
     """Return at most `limit` (default: retrieval.top_k) passages in `scope`, best first; a blank question has none."""
-    question = question[:MAX_QUESTION_CHARS]
+    question = question[:MAX_QUESTION_CHARS].encode("utf-8", "replace").decode()  # no tokenizer takes lone surrogates
     if not question.strip():
         return []
     chosen = app.settings.retrieval

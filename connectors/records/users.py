@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import ColumnElement, Row, exists, insert, literal, select, text, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -26,6 +26,18 @@ class Users:
 
     async def add(self, *, name: str, email: str, role: Role, password_hash: str | None) -> User:
         """Add a user. Raises Conflict when the e-mail address is taken; addresses are compared in lower case."""
+        added = await self._insert(name, email, role, password_hash, where=true())
+        assert added is not None
+        return added
+
+    async def add_first(self, *, name: str, email: str, password_hash: str) -> User | None:
+        """Add an administrator if nobody has a password yet, else return None; of many at once one succeeds."""
+        nobody = ~exists(select(users.c.id).where(users.c.password_hash.is_not(None)))
+        return await self._insert(name, email, "admin", password_hash, where=nobody)
+
+    async def _insert(
+        self, name: str, email: str, role: Role, password_hash: str | None, *, where: ColumnElement[bool]
+    ) -> User | None:
         now = int(time.time())
         row = {
             "id": str(uuid.uuid4()),
@@ -36,12 +48,15 @@ class Users:
             "created_at": now,
             "updated_at": now,
         }
+        values = select(*(literal(value, users.c[column].type) for column, value in row.items())).where(where)
         try:
             async with self._engine.begin() as connection:
-                await connection.execute(insert(users).values(row))
+                if connection.dialect.name == "postgresql":
+                    await connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
+                done = await connection.execute(insert(users).from_select(list(row), values))
         except IntegrityError as error:
             raise Conflict(f"the e-mail address {email!r} is taken") from error
-        return User(id=str(row["id"]), name=name, email=email.lower(), role=role)
+        return User(id=str(row["id"]), name=name, email=email.lower(), role=role) if done.rowcount else None
 
     async def get(self, user_id: str) -> User | None:
         return await self._one(users.c.id == user_id)

@@ -13,16 +13,18 @@ from pydantic import BaseModel, Field
 
 from ragline.api.caller import AnyCaller, Caller, Installation, token_of
 from ragline.api.sessions import Sessions
+from ragline.api.strict_json import StrictRoute
 from ragline.api.wire import NewKey, Session
 from ragline.connectors.records.users import KEY_PREFIX
 from ragline.errors import BadInput, Forbidden
 from ragline.types import User
 
-router = APIRouter(prefix="/api/v1/auths", tags=["auth"])
+router = APIRouter(route_class=StrictRoute, prefix="/api/v1/auths", tags=["auth"])
 
 hasher = PasswordHasher()
 """Argon2id with the library's own parameters: RFC 9106, low-memory profile."""
 
+CLOSED = "sign-up is closed; an administrator can add an account"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -63,9 +65,11 @@ async def sign_up(body: SignUp, app: Installation, sessions: OpenSessions, respo
     """
     open_here = app.settings.auth.signup == "first" and app.settings.server.host in LOOPBACK
     if not open_here or await app.records.users.any_with_password():
-        raise Forbidden("sign-up is closed; an administrator can add an account")
+        raise Forbidden(CLOSED)
     secret = await asyncio.to_thread(hasher.hash, body.password)
-    user = await app.records.users.add(name=body.name, email=body.email, role="admin", password_hash=secret)
+    user = await app.records.users.add_first(name=body.name, email=body.email, password_hash=secret)
+    if user is None:
+        raise Forbidden(CLOSED)
     return session_json(user, sessions, response)
 
 

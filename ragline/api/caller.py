@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
+from fastapi.requests import HTTPConnection
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from ragline.api.sessions import Sessions
@@ -14,15 +15,19 @@ from ragline.errors import Forbidden, NotSignedIn
 from ragline.types import User
 
 
-def the_app(request: Request) -> App:
+def app_of(request: HTTPConnection) -> App:
     app: App = request.app.state.app
     return app
+
+
+def the_app(request: Request) -> App:
+    return app_of(request)
 
 
 Installation = Annotated[App, Depends(the_app)]
 
 
-def token_of(request: Request) -> str | None:
+def token_of(request: HTTPConnection) -> str | None:
     """Return the token of a request: bearer header, `x-api-key` header or `token` cookie, in this order."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme:
@@ -34,10 +39,15 @@ BEARER = HTTPBearer(auto_error=False, description="An API key (`sk-…`) or the 
 """For the description only: it gives the Swagger page its field for a token."""
 
 
-async def known_user(
-    request: Request, app: Installation, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]
-) -> User:
+async def known_user(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> User:
+    """Return who calls, whatever their role: the doorkeeper has found out."""
+    user: User = request.state.user
+    return user
+
+
+async def identify(request: HTTPConnection) -> User:
     """Return who calls, whatever their role. Raises NotSignedIn."""
+    app = app_of(request)
     if not app.settings.auth.enabled:
         admin: User = request.app.state.admin
         return admin

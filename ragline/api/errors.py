@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 
 from ragline.errors import BackendError, NotReady, RaglineError, TooMany, Unavailable
@@ -13,6 +14,7 @@ RETRY_AFTER_S = 5
 def handle_errors(api: FastAPI) -> None:
     """Answer Ragline's errors with their text, and faults of ours with nothing that tells of the inside."""
     api.add_exception_handler(RaglineError, answer)
+    api.add_exception_handler(RequestValidationError, explain)
     api.add_exception_handler(Exception, hide)
 
 
@@ -24,6 +26,17 @@ async def answer(_: Request, error: Exception) -> Response:
 async def hide(_: Request, __: Exception) -> Response:
     """Tell nothing; the web server logs the traceback."""
     return JSONResponse({"detail": "an internal error; the server's log has its traceback"}, 500)
+
+
+async def explain(_: Request, error: Exception) -> Response:
+    """Answer 422 with what is wrong where, in FastAPI's shape; what was sent is not sent back."""
+    assert isinstance(error, RequestValidationError)
+    shown = [
+        {"type": each["type"], "loc": list(each["loc"]), "msg": each["msg"], "input": {}}
+        | ({"ctx": {key: str(value) for key, value in each["ctx"].items()}} if "ctx" in each else {})
+        for each in error.errors()
+    ]
+    return JSONResponse({"detail": shown}, 422)
 
 
 def response_of(error: RaglineError) -> Response:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import Response, StreamingResponse
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from ragline.api.caller import Caller, Installation
-from ragline.api.wire import FileData, FileList, FileOut, ProcessStatus, Uploaded
+from ragline.api.strict_json import StrictRoute
+from ragline.api.wire import FileData, FileList, FileOut, Page, ProcessStatus, Uploaded
 from ragline.app import App
-from ragline.errors import BadInput, NotFound
+from ragline.errors import BadInput, NotFound, Unavailable
 from ragline.pipelines.accept import accept
 from ragline.pipelines.ingest import text_key
-from ragline.types import FileRecord, Json, Status, User
+from ragline.types import FileRecord, Status, User
 
-router = APIRouter(prefix="/api/v1/files", tags=["files"])
+router = APIRouter(route_class=StrictRoute, prefix="/api/v1/files", tags=["files"])
 
 PAGE_SIZE = 50
 LOOK_S = 0.2
 MAX_NAME_CHARS = 200
+MAX_METADATA_CHARS = 64_000
+METADATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters and marks that turn the direction of writing around."""
 
@@ -51,10 +55,8 @@ async def upload(
 
 
 @router.get("", response_model_exclude_unset=True)
-async def files(app: Installation, user: Caller, page: int = 1) -> FileList:
+async def files(app: Installation, user: Caller, page: Page = 1) -> FileList:
     """List the caller's files, newest first, 50 a page."""
-    if page < 1:
-        raise BadInput(f"page is {page}, but pages count from 1")
     found, total = await app.records.files.page(user, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE)
     return FileList(items=[FileOut.of(file, data=FileData(status=file.status)) for file in found], total=total)
 
@@ -95,9 +97,15 @@ async def changes(app: App, user: User, record: FileRecord, runs_url: str | None
 
 
 async def extracted_text(app: App, record: FileRecord) -> str:
+    """Return the text of a completed file, else none. Raises Unavailable where it is lost."""
     if record.status is not Status.COMPLETED:
         return ""
-    return (await app.blobs.get(text_key(record.id))).decode("utf-8", "replace")
+    try:
+        return (await app.blobs.get(text_key(record.id))).decode("utf-8", "replace")
+    except NotFound as error:
+        raise Unavailable(
+            f"the extracted text of file {record.id!r} is missing from the data folder; upload the file again"
+        ) from error
 
 
 def clean_name(name: str) -> str:
@@ -112,11 +120,13 @@ def clean_name(name: str) -> str:
     return base
 
 
-def as_metadata(text: str | None) -> dict[str, Json]:
+def as_metadata(text: str | None) -> dict[str, JsonValue]:
+    """Return the object; checked here with all that reads it later asks of it."""
+    if len(text or "") > MAX_METADATA_CHARS:
+        raise BadInput(f"metadata is longer than {MAX_METADATA_CHARS} characters")
     try:
-        metadata = json.loads(text) if text else {}
-    except ValueError as error:
+        return METADATA.validate_python(orjson.loads(text)) if text else {}
+    except orjson.JSONDecodeError as error:
         raise BadInput(f"metadata is not JSON: {error}") from error
-    if not isinstance(metadata, dict):
-        raise BadInput("metadata is not a JSON object")
-    return metadata
+    except ValidationError as error:
+        raise BadInput(f"metadata is not a JSON object: {error.errors()[0]['msg']}") from error

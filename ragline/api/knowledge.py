@@ -6,11 +6,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from ragline.api.caller import Caller, Installation
-from ragline.api.wire import Collection, CollectionList, ListedCollection, Member, OpenCollection, Owner
-from ragline.errors import BadInput
+from ragline.api.strict_json import StrictRoute
+from ragline.api.wire import Collection, CollectionList, ListedCollection, Member, OpenCollection, Owner, Page
+from ragline.errors import Forbidden
 from ragline.pipelines.index import follow_collections
 
-router = APIRouter(prefix="/api/v1/knowledge", tags=["knowledge"])
+router = APIRouter(route_class=StrictRoute, prefix="/api/v1/knowledge", tags=["knowledge"])
 
 PAGE_SIZE = 30
 
@@ -32,10 +33,8 @@ async def create(body: NewCollection, app: Installation, user: Caller) -> Collec
 
 
 @router.get("")
-async def collections(app: Installation, user: Caller, page: int = 1) -> CollectionList:
+async def collections(app: Installation, user: Caller, page: Page = 1) -> CollectionList:
     """List the caller's collections, last changed first, 30 a page."""
-    if page < 1:
-        raise BadInput(f"page is {page}, but pages count from 1")
     found, total = await app.records.collections.page(user, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE)
     users = await app.records.users.named({record.user_id for record, _ in found})
     owners = {owner.id: Owner.of(owner) for owner in users}
@@ -53,8 +52,10 @@ async def one(collection_id: str, app: Installation, user: Caller) -> OpenCollec
 @router.post("/{collection_id}/file/add")
 async def add_file(collection_id: str, body: FileToAdd, app: Installation, user: Caller) -> OpenCollection:
     """Put a file into a collection; it may still be on its way. Nothing is embedded again."""
-    await app.records.collections.visible(collection_id, user)
+    target = await app.records.collections.visible(collection_id, user)
     file = await app.records.files.visible(body.file_id, user)
+    if file.user_id != target.user_id:
+        raise Forbidden(f"file {file.id!r} and collection {target.id!r} belong to different users")
     await app.records.collections.link(collection_id, file.id)
     await follow_collections(app, file.id)
     record = await app.records.collections.visible(collection_id, user)

@@ -6,8 +6,9 @@ from fastapi import APIRouter
 
 from ragline import __version__
 from ragline.api.caller import Installation
+from ragline.api.strict_json import StrictRoute
 
-router = APIRouter(tags=["meta"])
+router = APIRouter(route_class=StrictRoute, tags=["meta"])
 
 
 @router.get("/", include_in_schema=False)
@@ -16,6 +17,7 @@ async def root() -> dict[str, str]:
     return {"name": "Ragline", "version": __version__, "models": "/api/models", "documentation": "/docs (with ENV=dev)"}
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health() -> dict[str, bool]:
     """Answer as long as the process serves requests."""

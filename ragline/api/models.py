@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from ragline.api.caller import Caller, Installation
+from ragline.api.strict_json import StrictRoute
 from ragline.api.wire import ModelList, ModelOut
 
-router = APIRouter(tags=["models"])
+router = APIRouter(route_class=StrictRoute, tags=["models"])
 
 
 @router.get("/api/models", response_model_exclude_none=True)

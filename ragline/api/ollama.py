@@ -6,9 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from ragline.api.caller import Caller, Installation
+from ragline.api.presence import while_present
+from ragline.api.strict_json import StrictRoute
 from ragline.errors import Forbidden
 
-router = APIRouter(prefix="/ollama", tags=["ollama"])
+router = APIRouter(route_class=StrictRoute, prefix="/ollama", tags=["ollama"])
 
 FOR_EVERYBODY = frozenset({"tags", "version", "ps", "show", "generate", "chat", "embed", "embeddings"})
 """What uses models; the rest (pull, delete, create, …) changes what the machine holds and is the administrator's."""
@@ -23,5 +25,6 @@ async def ollama(request: Request, path: str, app: Installation, user: Caller) -
     if path not in FOR_EVERYBODY and not user.is_admin:
         raise Forbidden(f"/ollama/api/{path} is for administrators")
     route = await app.models.ollama_backend() or app.embedded_ollama
-    forwarded = await route.forward(request.method, f"/api/{path}", await request.body())
+    body = await request.body()
+    forwarded = await while_present(request, route.forward(request.method, f"/api/{path}", body))
     return StreamingResponse(forwarded.chunks, forwarded.status, media_type=forwarded.content_type)

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from ragline import __version__
 from ragline.api import auth, chat, files, knowledge, meta, models, ollama
+from ragline.api.doorkeeper import Doorkeeper
 from ragline.api.errors import handle_errors
 from ragline.api.sessions import Sessions
 from ragline.api.tolerant import Tolerant
@@ -23,6 +24,8 @@ def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI
     for room in (meta, auth, models, chat, ollama, files, knowledge):
         api.include_router(room.router)
     handle_errors(api)
+    limits = app.settings.server
+    api.add_middleware(Doorkeeper, max_upload_bytes=limits.max_upload_bytes, max_json_bytes=limits.max_json_bytes)
     api.add_middleware(Tolerant)
     return api
 

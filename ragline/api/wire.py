@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Self
+from typing import Annotated, Self
 
+from fastapi import Query
 from pydantic import BaseModel, JsonValue
 
 from ragline.types import CollectionRecord, FileRecord, Model, Status, User
+
+Page = Annotated[int, Query(ge=1, le=1_000_000, description="Counts from 1.")]
 
 
 class ModelOut(BaseModel):

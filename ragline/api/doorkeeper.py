@@ -1,0 +1,80 @@
+"""Before a body is read: is the caller known, and is it small enough?"""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ragline.api.caller import identify
+from ragline.api.errors import response_of
+from ragline.errors import RaglineError, TooLarge
+
+OPEN_PATHS = ("/", "/health", "/health/db", "/ready", "/api/version", "/docs", "/openapi.json")
+OPEN_PREFIXES = ("/static-offline-docs/", "/api/v1/auths/sign")
+"""Routes for which nobody needs a token."""
+
+UPLOADS = "/api/v1/files"
+MULTIPART_BYTES = 1 << 20
+"""What the form around an uploaded file may take."""
+SIGN_IN_BYTES = 64 << 10
+
+
+class Doorkeeper:
+    """ASGI middleware. The user it found is in the request's state; bodies over their limit are 413."""
+
+    def __init__(self, app: ASGIApp, *, max_upload_bytes: int, max_json_bytes: int) -> None:
+        self._app = app
+        self._max_upload = max_upload_bytes + MULTIPART_BYTES
+        self._max_json = max_json_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            limit = self._limit(request)
+            if int(request.headers.get("content-length") or 0) > limit:
+                raise too_large(limit)
+            if not is_open(request.url.path):
+                request.state.user = await identify(request)
+        except RaglineError as error:
+            await response_of(error)(scope, receive, send)
+            return
+        except ValueError:
+            await JSONResponse({"detail": "Content-Length is not a number"}, 400)(scope, receive, send)
+            return
+        await self._app(scope, counted(receive, limit), send)
+
+    def _limit(self, request: Request) -> int:
+        if request.url.path == UPLOADS:
+            return self._max_upload
+        return SIGN_IN_BYTES if is_open(request.url.path) else self._max_json
+
+
+def is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
+
+
+def counted(receive: Receive, limit: int) -> Receive:
+    """Return `receive` that ends in 413 for a body that is longer than it said, or did not say."""
+    size = 0
+
+    async def count() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise HTTPException(413, str(too_large(limit)))  # of FastAPI: it lets no other error out of a body
+        return message
+
+    return count
+
+
+def too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"the request is larger than {limit} bytes; the limits are server.max_upload_bytes for files and "
+        "server.max_json_bytes for everything else"
+    )
