@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -28,6 +29,9 @@ NUMBERS = ("temperature", "top_p", "top_k", "min_p", "seed", "frequency_penalty"
 """Parameters that llama.cpp calls what clients call them."""
 
 SEEDS = 1 << 32
+MAX_LEVELS = 64
+"""Of a response_format: llama.cpp turns each level into rules, on the stack."""
+
 LARGEST = 1 << 30
 """Beyond it llama.cpp's whole numbers overflow; no parameter needs it."""
 
@@ -164,10 +168,10 @@ def wish_of(body: Mapping[str, Json]) -> dict[str, Json]:
     if stop:
         stops = [stop] if isinstance(stop, str) else stop
         if not isinstance(stops, list | tuple) or not all(isinstance(each, str) for each in stops):
-            raise Invalid(f"stop: a text or a list of texts is needed, got {stop!r}")
-        wish["stop"] = stops
+            raise Invalid(f"stop: a text or a list of texts is needed, got {reprlib.repr(stop)}")
+        wish["stop"] = [_whole_characters(each) for each in stops]
     if isinstance(body.get("response_format"), Mapping):
-        wish["response_format"] = body["response_format"]
+        wish["response_format"] = _whole_values(body["response_format"])
     return wish
 
 
@@ -182,9 +186,9 @@ def _message(sent: Json) -> dict[str, Json]:
         raise Invalid(f"messages: each is an object with a role and a content, got {type(sent).__name__}")
     role = sent.get("role")
     if not isinstance(role, str) or role not in ROLES:
-        raise Invalid(f"role of a message: {role!r} is not one of {', '.join(ROLES)}")
-    # Half a surrogate pair is no UTF-8. Marks such as <|im_end|> end a message: in a document's text they must not.
-    text = _text(sent.get("content")).encode("utf-8", "replace").decode().replace("<|", "< |")
+        raise Invalid(f"role of a message: {reprlib.repr(role)} is not one of {', '.join(ROLES)}")
+    # Marks such as <|im_end|> end a message: in a document's text they must not.
+    text = _whole_characters(_text(sent.get("content"))).replace("<|", "< |")
     return {"role": ROLES[role], "content": text}
 
 
@@ -196,7 +200,7 @@ def _text(content: Json) -> str:
     for part in content if isinstance(content, list | tuple) else [content]:
         kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
         if not isinstance(part, Mapping) or kind != "text":
-            raise Invalid(f"content of a message: embedded models read 'text' only, not {kind!r}")
+            raise Invalid(f"content of a message: embedded models read 'text' only, not {reprlib.repr(kind)}")
         texts.append(str(part.get("text") or ""))
     return "\n".join(texts)
 
@@ -206,19 +210,42 @@ def _max_tokens(body: Mapping[str, Json]) -> int:
         value = body.get(key)
         if value is not None:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise Invalid(f"{key}: a whole number from 1 is needed, got {value!r}")
+                raise Invalid(f"{key}: a whole number from 1 is needed, got {reprlib.repr(value)}")
             return min(value, LARGEST)
     return DEFAULT_MAX_TOKENS
 
 
 def _number(key: str, value: Json) -> int | float:
     """Return the number as llama.cpp holds it: seeds are 32 bits, where all ones mean a random one."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise Invalid(f"{key}: a number is needed, got {value!r}")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not _is_finite(value):
+        raise Invalid(f"{key}: a number is needed, got {reprlib.repr(value)}")
     if key == "seed":
         return int(value) % SEEDS
     if abs(value) > LARGEST:
-        raise Invalid(f"{key}: {value!r} is beyond {LARGEST}")
+        raise Invalid(f"{key}: {reprlib.repr(value)} is beyond {LARGEST}")
+    return value
+
+
+def _is_finite(value: float) -> bool:
+    # math.isfinite raises OverflowError for whole numbers beyond a float.
+    return isinstance(value, int) or math.isfinite(value)
+
+
+def _whole_characters(text: str) -> str:
+    """Return `text` with halves of surrogate pairs, which are no UTF-8, as U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _whole_values(value: Json, levels: int = MAX_LEVELS) -> Json:
+    """Return `value` with whole characters in all its texts. Raises Invalid where it is nested deeper than `levels`."""
+    if levels < 0:
+        raise Invalid(f"response_format: nested more than {MAX_LEVELS} levels deep; send a flatter one")
+    if isinstance(value, str):
+        return _whole_characters(value)
+    if isinstance(value, Mapping):
+        return {_whole_characters(key): _whole_values(each, levels - 1) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole_values(each, levels - 1) for each in value]
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import reprlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,6 +29,9 @@ API_VERSION = "0.12.0"
 """The version of Ollama whose wire format this is: clients look at it before they use newer parts."""
 
 LATEST = ":latest"
+
+SHOWN_CHARS = 100
+"""Of an unknown name; clients may send one of any length."""
 
 
 class EmbeddedOllama:
@@ -174,7 +178,9 @@ class EmbeddedOllama:
         if len(texts) != len(sent):
             raise Invalid("input: only texts can be embedded")
         if asked.get("dimensions") not in (None, 0, self._embedder.dimension):
-            raise Invalid(f"dimensions: {asked['dimensions']!r} is not {self._embedder.dimension}, the model's own")
+            raise Invalid(
+                f"dimensions: {reprlib.repr(asked['dimensions'])} is not {self._embedder.dimension}, the model's own"
+            )
         if not any(texts):
             return [], 0
         vectors = await self._embedder.embed_passages(texts)
@@ -195,7 +201,7 @@ class EmbeddedOllama:
     def _not_found(self, name: str) -> RaglineError:
         if self._is_embedding_model(name):
             return BadInput(f"{name!r} is an embedding model and does not answer; see /api/tags for others")
-        message = f"model '{name}' not found"
+        message = f"model '{name[:SHOWN_CHARS]}' not found"
         if self._backend.pulled():
             return NotFound(message)
         return NotFound(f"{message}: no language model is here yet; run `ragline pull {next(iter(PULLABLE))}`")

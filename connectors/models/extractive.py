@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections import Counter
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from ragline.types import ChatRequest, Context, Hit
 
 MAX_QUOTES = 3
+MAX_QUESTION_CHARS = 2000
+"""Of a longer question only the start is compared: a question of megabytes takes seconds."""
+
 MAX_QUOTE_CHARS = 400
 MIN_WORDS = 4
 """Shorter sentences are mostly headings and table heads: quoted only where there is nothing else."""
@@ -63,7 +67,7 @@ class Extractive:
         if request.context is None:
             yield words["nothing_given"]
             return
-        quotes = best_sentences(request.context)
+        quotes = await asyncio.to_thread(best_sentences, request.context)
         if not quotes:
             yield words["nothing_found"]
             return
@@ -127,7 +131,7 @@ def _scores(question: str, sentences: Sequence[Sentence]) -> list[float]:
     """Return each sentence's share of the question's words, the rare ones counting more, plus a little for its rank."""
     from ragline.connectors.vectors.bm25 import passage_vector, query_vector
 
-    asked = set(query_vector(question).indices)
+    asked = set(query_vector(question[:MAX_QUESTION_CHARS]).indices)
     words = [asked.intersection(passage_vector(each.text, each.language).indices) for each in sentences]
     seen_in = Counter(word for found in words for word in found)
     rarity = {word: math.log1p(len(sentences) / count) for word, count in seen_in.items()}

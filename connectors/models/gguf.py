@@ -90,7 +90,7 @@ class Gguf:
         }
         try:
             self._server.handle_chat_completions(body, events.take)
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, TypeError, OverflowError, RuntimeError) as error:
             raise Invalid(f"the model cannot take this request: {error}") from error
         if events.error is not None:
             raise _translated(events.error)
@@ -144,6 +144,8 @@ class _Events:
         if "error" in event:
             self.error = event["error"]
             return True
+        if self._gone():
+            return True
         for choice in event.get("choices", ()):
             if text := choice["delta"].get("content"):
                 self._deliver(text)
@@ -151,7 +153,7 @@ class _Events:
                 self._reason = "length"
         self._usage = event.get("usage") or self._usage
         self._timings = event.get("timings") or self._timings
-        return self._gone()
+        return False
 
     def finish(self) -> Finish:
         return Finish(

@@ -157,7 +157,8 @@ class OllamaBackend:
             ) from error
         except ConnectionError as error:
             raise self._server.unreachable(error) from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
+            # The client's parser counts on the stack: an answer nested 1,000 levels deep exhausts it.
             raise BackendError(f"{self._server.label}: did not send what Ollama sends: {error}") from error
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+import orjson
+
 from ragline.connectors.models.openai_wire import new_id
 from ragline.errors import Invalid
 from ragline.types import ChatRequest, Json
@@ -86,11 +88,11 @@ def messages(sent: Json) -> list[Json]:
         return []
     if not isinstance(sent, list | tuple):
         raise Invalid(f"messages: a list is needed, got {type(sent).__name__}")
-    tool_names: dict[Json, Json] = {}
+    tool_names: dict[str, Json] = {}
     return [_message(message, tool_names) for message in sent]
 
 
-def _message(message: Json, tool_names: dict[Json, Json]) -> dict[str, Json]:
+def _message(message: Json, tool_names: dict[str, Json]) -> dict[str, Json]:
     """Translate one message; `tool_names` remembers which call had which function, since Ollama wants its name."""
     if not isinstance(message, Mapping):
         raise Invalid(f"messages: each is an object with a role, got {type(message).__name__}")
@@ -104,7 +106,7 @@ def _message(message: Json, tool_names: dict[Json, Json]) -> dict[str, Json]:
         out["tool_calls"] = [_call(call, tool_names) for call in calls]
     if role == "tool":
         call_id = message.get("tool_call_id")
-        out["tool_name"] = message.get("name") or tool_names.get(call_id) or ""
+        out["tool_name"] = message.get("name") or tool_names.get(str(call_id)) or ""
         out["tool_call_id"] = call_id or ""
     return out
 
@@ -135,17 +137,17 @@ def _image(image_url: Json) -> str:
     return data
 
 
-def _call(call: Json, tool_names: dict[Json, Json]) -> dict[str, Json]:
+def _call(call: Json, tool_names: dict[str, Json]) -> dict[str, Json]:
     function = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(call, Mapping) or not isinstance(function, Mapping):
         raise Invalid("tool_calls: each is an object with a `function`")
     arguments = function.get("arguments") or {}
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments)
-        except ValueError as error:
+            arguments = orjson.loads(arguments)
+        except orjson.JSONDecodeError as error:
             raise Invalid(f"tool_calls: the arguments of {function.get('name')!r} are not JSON: {error}") from error
-    tool_names[call.get("id")] = function.get("name")
+    tool_names[str(call.get("id"))] = function.get("name")
     return {"id": call.get("id"), "function": {"name": function.get("name"), "arguments": arguments}}
 
 
@@ -211,9 +213,12 @@ DURATIONS_AND_COUNTS = (
     "eval_duration",
 )
 
+LARGEST_COUNT = 1 << 63
+"""More than a client can read as a whole number; also what keeps NaN and infinity out."""
+
 
 def _number(value: Json) -> int:
-    return int(value) if isinstance(value, int | float) else 0
+    return int(value) if isinstance(value, int | float) and 0 <= value < LARGEST_COUNT else 0
 
 
 def _per_second(count: int, duration_ns: int) -> float:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
+
+import orjson
 
 from ragline.connectors.models.forward import Forwarded
 from ragline.connectors.models.gguf import Finish
@@ -42,10 +45,13 @@ NOT_READ = ("images", "raw", "suffix", "tools")
 
 
 def parsed(body: bytes) -> dict[str, Json]:
-    """Return the request's JSON object. Raises BadInput for anything else."""
+    """Return the request's JSON object. Raises BadInput for anything else.
+
+    Strict: NaN, numbers beyond a double, half surrogate pairs and 1,024 levels of nesting are no JSON.
+    """
     try:
-        asked = json.loads(body)
-    except ValueError as error:
+        asked = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
         raise BadInput(f"the body is not JSON: {error}") from error
     if not isinstance(asked, dict):
         raise BadInput(f"the body is a JSON {type(asked).__name__}, an object is needed")
@@ -56,7 +62,7 @@ def name_of(asked: Asked) -> str:
     """Return the model that is asked for. Raises Invalid where there is none."""
     name = asked.get("model") or asked.get("name")
     if not isinstance(name, str):
-        raise Invalid(f"model: the name of a model is needed, got {name!r}")
+        raise Invalid(f"model: the name of a model is needed, got {reprlib.repr(name)}")
     return name
 
 

@@ -10,6 +10,9 @@ from ragline.connectors.models.upstream import Upstream, dump
 from ragline.errors import BackendError
 from ragline.types import ChatRequest, Json, Model
 
+LAST_SECOND = 1 << 40
+"""Unix seconds; later times of creation are mistakes."""
+
 
 class OpenAIBackend:
     """Any server with OpenAI's routes below the connection's url, which usually ends in /v1."""
@@ -25,7 +28,7 @@ class OpenAIBackend:
         entries = listing.get("data")
         if not isinstance(entries, list):
             raise BackendError(f"{self._server.label}: its list of models has no `data`, only {sorted(listing)}")
-        return [self._model(entry) for entry in entries if isinstance(entry, dict) and entry.get("id")]
+        return [self._model(entry) for entry in entries if isinstance(entry, dict) and _has_id(entry)]
 
     async def chat(self, request: ChatRequest) -> Mapping[str, Json]:
         body = {**request.body, "model": request.model}
@@ -66,9 +69,9 @@ class OpenAIBackend:
         answer = await self._server.ask("POST", "/embeddings", {"model": model, "input": texts})
         data = answer.get("data")
         rows = {
-            entry.get("index", position): entry.get("embedding")
+            index: entry.get("embedding")
             for position, entry in enumerate(data if isinstance(data, list) else [])
-            if isinstance(entry, dict)
+            if isinstance(entry, dict) and isinstance(index := entry.get("index", position), int)
         }
         vectors = []
         for index in range(len(texts)):
@@ -90,9 +93,15 @@ class OpenAIBackend:
             id=str(entry["id"]),
             backend=self.name,
             owned_by="openai",
-            created=int(created) if isinstance(created, int | float) else 0,
+            # The comparison is false for NaN, infinity and what no clock can show.
+            created=int(created) if isinstance(created, int | float) and 0 <= created < LAST_SECOND else 0,
             details=entry,
         )
+
+
+def _has_id(entry: Mapping[str, Json]) -> bool:
+    id = entry.get("id")
+    return isinstance(id, str | int) and bool(id)
 
 
 def _end_of_events(data: bytes) -> int:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import TypeAlias, TypeVar
 
+import orjson
+
 from ragline.connectors.models.forward import OllamaRoute
 from ragline.connectors.models.protocol import ModelBackend
 from ragline.errors import NotFound, RaglineError
@@ -21,6 +23,8 @@ ASK_AGAIN_S = 1.0
 """A name that nobody knows makes the back ends be asked again, but no more often than this."""
 
 NEAREST_NAMES = 3
+SHOWN_CHARS = 100
+"""Of an unknown name, both to compare and to show; clients may send one of any length."""
 
 Models: TypeAlias = list[Model]
 Found = TypeVar("Found")
@@ -120,6 +124,7 @@ class ModelRegistry:
     def _not_found(self, name: str) -> str:
         known = dict.fromkeys([id for offer in self._offers for id in offer.models] + [*self._aliases])
         usable = [id for id in known if self._served(id) or self._aliased(id)]
+        name = name[:SHOWN_CHARS]
         near = get_close_matches(name, usable, n=NEAREST_NAMES, cutoff=0.4) or usable[:NEAREST_NAMES]
         hint = f"nearest: {', '.join(map(repr, near))}" if near else "no back end offers any model"
         lost = "".join(f"; {backend} is down: {reason}" for backend, reason in self.down.items())
@@ -171,10 +176,24 @@ class _Offer:
             self.models, self.error = {}, f"no list of models within {self._list_timeout_s:g} s"
         except RaglineError as error:
             self.models, self.error = {}, str(error)
+        except Exception as error:
+            # What a server sends can break a back end in ways nobody thought of: the others must not suffer.
+            log.exception("model back end failed name=%s", self.backend.name)
+            self.models, self.error = {}, f"{type(error).__name__}: {error}; the traceback is in the server's log"
         else:
-            self.models, self.error = {model.id: model for model in offered}, None
+            self.models, self.error = {model.id: model for model in offered if _showable(model)}, None
         self.asked_at = self._clock()
         if self.error is not None and not was_down:
             log.info("model back end down name=%s reason=%s", self.backend.name, self.error)
         elif self.error is None and was_down:
             log.info("model back end is back name=%s models=%d", self.backend.name, len(self.models))
+
+
+def _showable(model: Model) -> bool:
+    """Return whether the model can be listed to clients: one that is nested too deeply would break the whole list."""
+    try:
+        orjson.dumps([model.id, dict(model.details)])
+    except orjson.JSONEncodeError as error:
+        log.warning("model left out backend=%s id=%.100r reason=%s", model.backend, model.id, error)
+        return False
+    return True

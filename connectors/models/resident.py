@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 from ragline.config.settings import EmbeddedModels
 from ragline.connectors.models.gguf import Finish, Gguf
 from ragline.connectors.models.pull import Weights
-from ragline.errors import BackendError
+from ragline.errors import Unavailable
 from ragline.types import Json
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 LEFT = Finish(reason="stop", prompt_tokens=0, completion_tokens=0)
-"""How a request ends whose client left while it was still in line."""
+"""How a request ends whose client left before the model began to read it."""
+
+STOPPING = "Ragline is stopping and its embedded models with it; try again when it runs again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,23 @@ class Loaded:
     expires_at: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
     """One request: its pieces of text as they come, then its Finish or what went wrong."""
 
     wish: Mapping[str, Json]
     pieces: asyncio.Queue[str | Finish | BaseException] = field(default_factory=asyncio.Queue)
     gone: bool = False
+    in_line: bool = True
+
+    def refuse(self) -> None:
+        """Tell the client at once that it gets no (more) answer, whatever the model still does."""
+        self.gone = True
+        self.pieces.put_nowait(Unavailable(STOPPING))
 
     def ended(self, task: asyncio.Task[Finish]) -> None:
         if task.cancelled():
-            self.pieces.put_nowait(BackendError("the embedded model was stopped; try again"))
+            self.refuse()
         else:
             self.pieces.put_nowait(task.exception() or task.result())
 
@@ -63,18 +71,21 @@ class ResidentModel:
         self._line = asyncio.Lock()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ragline-gguf")
         self._tasks: set[_Task] = set()
+        self._jobs: set[_Job] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     async def answer(self, weights: Weights, wish: Mapping[str, Json]) -> AsyncGenerator[str | Finish, None]:
         """Yield the pieces of an answer as they come, its `Finish` last. Raises as `Gguf` and `Gguf.answer`.
 
-        Closing it early stops the model: at its next token, or after `PROMPT_BATCH` tokens of the prompt.
+        Closing it early, or cancelling who waits for a piece, stops the model: at its next token, or after
+        `PROMPT_BATCH` tokens of the prompt; one in line leaves it at once. Raises Unavailable once `close` is called.
         """
-        if self._closed:
-            raise BackendError("the embedded models are being closed; try again when Ragline runs again")
+        self._check_open()
         job = _Job(wish)
-        self._start(self._run(job, weights)).add_done_callback(job.ended)
+        task = self._start(self._run(job, weights))
+        task.add_done_callback(job.ended)
+        self._jobs.add(job)
         try:
             while not isinstance(piece := await job.pieces.get(), Finish):
                 if isinstance(piece, BaseException):
@@ -83,11 +94,15 @@ class ResidentModel:
             yield piece
         finally:
             job.gone = True
+            self._jobs.discard(job)
+            if job.in_line:
+                task.cancel()
 
     async def load(self, weights: Weights) -> None:
-        """Bring a model into memory before it is asked anything."""
-        async with self._turn():
-            await self._ready(weights)
+        """Bring a model into memory before it is asked anything. Raises Unavailable once `close` is called."""
+        self._check_open()
+        # Shielded: a model is not forgotten halfway because its client left.
+        await asyncio.shield(self._start(self._load(weights)))
 
     async def unload(self) -> None:
         """Give the memory back, after those in line before; the next request loads its model again."""
@@ -95,12 +110,29 @@ class ResidentModel:
             await self._drop()
 
     async def close(self) -> None:
-        """End what runs at its next token, then free the model."""
-        self._closed = True
-        self._stop_timer()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Refuse who runs and who waits, stop the model at its next token or batch, free it. Can be called again."""
+        if self._closing is None:
+            for job in self._jobs:
+                job.refuse()
+            self._stop_timer()
+            self._closing = asyncio.create_task(self._end([*self._tasks]))
+        # Shielded: whoever does not wait for the end leaves it to the next who calls.
+        await asyncio.shield(self._closing)
+
+    async def _end(self, tasks: Collection[_Task]) -> None:
+        if tasks:
+            await asyncio.wait(tasks)
         await self.unload()
         self._thread.shutdown()
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise Unavailable(STOPPING)
+
+    async def _load(self, weights: Weights) -> None:
+        async with self._turn():
+            self._check_open()
+            await self._ready(weights)
 
     async def _run(self, job: _Job, weights: Weights) -> Finish:
         loop = asyncio.get_running_loop()
@@ -108,16 +140,20 @@ class ResidentModel:
         def deliver(text: str) -> None:
             loop.call_soon_threadsafe(job.pieces.put_nowait, text)
 
-        def gone() -> bool:
-            return job.gone or self._closed
-
         async with self._turn():
-            if gone():
+            job.in_line = False
+            if job.gone:
                 return LEFT
             started = time.perf_counter()
-            gguf = await self._ready(weights)
-            load_s = time.perf_counter() - started
-            finish = await self._in_thread(lambda: gguf.answer(job.wish, deliver=deliver, gone=gone))
+            try:
+                gguf = await self._ready(weights)
+                load_s = time.perf_counter() - started
+                if job.gone:
+                    return LEFT
+                finish = await self._in_thread(lambda: gguf.answer(job.wish, deliver=deliver, gone=lambda: job.gone))
+            finally:
+                # Where this task is cancelled, the thread is to stop too.
+                job.gone = True
         return replace(finish, load_s=load_s)
 
     @asynccontextmanager
@@ -152,7 +188,7 @@ class ResidentModel:
             log.info("model unloaded id=%s", loaded.weights.id)
 
     def _start_timer(self) -> None:
-        if self.loaded is not None and not self._closed:
+        if self.loaded is not None and self._closing is None:
             idle_s = self._settings.idle_unload_s
             self.loaded = replace(self.loaded, expires_at=time.time() + idle_s)
             self._timer = asyncio.get_running_loop().call_later(idle_s, self._expire)

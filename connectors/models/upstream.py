@@ -9,9 +9,10 @@ from http import HTTPStatus
 from ipaddress import ip_address
 
 import httpx
+import orjson
 
 from ragline.config.settings import Connection
-from ragline.errors import BackendError, BackendTimeout, SetupError
+from ragline.errors import BackendError, BackendTimeout, Invalid, SetupError
 from ragline.types import Json
 
 CONNECT_TIMEOUT_S = 5.0
@@ -67,19 +68,23 @@ class Upstream:
         return self.parse(text, response.headers.get("content-type", ""))
 
     def parse(self, text: bytes, content_type: str) -> dict[str, Json]:
-        """Return the JSON object in `text`. Raises BackendError that shows what came instead."""
+        """Return the JSON object in `text`. Raises BackendError that shows what came instead.
+
+        Strict: NaN, numbers beyond a double, half surrogate pairs and 1,024 levels of nesting are no JSON either.
+        """
         try:
-            value = json.loads(text)
-        except ValueError as error:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            if content_type.startswith("application/"):
+                raise BackendError(f"{self.label}: did not send JSON: {error}: {_start(text)!r}") from error
             raise self.unreadable(text, content_type) from error
         if not isinstance(value, dict):
             raise self.unreadable(text, content_type)
         return value
 
     def unreadable(self, text: bytes, content_type: str, *, expected: str = "JSON") -> BackendError:
-        start = text[:80].decode("utf-8", "replace")
         return BackendError(
-            f"{self.label}: sent {content_type or 'no content type'} where {expected} was expected: {start!r}; "
+            f"{self.label}: sent {content_type or 'no content type'} where {expected} was expected: {_start(text)!r}; "
             "is the connection's url that of its API?"
         )
 
@@ -137,8 +142,18 @@ class Upstream:
 
 
 def dump(data: Json) -> bytes:
-    """Return `data` as compact JSON. ASCII only, so that half a surrogate pair in a prompt cannot break it."""
-    return json.dumps(data, separators=(",", ":")).encode()
+    """Return `data` as compact JSON. ASCII only, so that half a surrogate pair in a prompt cannot break it.
+
+    Raises Invalid for what is nested some 1,000 levels deep.
+    """
+    try:
+        return json.dumps(data, separators=(",", ":")).encode()
+    except RecursionError as error:
+        raise Invalid("the request is nested too deeply; send a flatter one") from error
+
+
+def _start(text: bytes) -> str:
+    return text[:80].decode("utf-8", "replace")
 
 
 def _is_loopback(host: str) -> bool:

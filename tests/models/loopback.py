@@ -2,7 +2,7 @@
 
 `gated` waits for `release()` after its first piece, `hang` until the client leaves, `drop` breaks off in its second
 piece, `bytewise` sends seven bytes at a time, `429`, `500`, `html`, `moved` and `missing` refuse. Everything else
-answers. Below `/slow` the lists of models never come.
+answers. Below `/slow` the lists of models never come, below `/odd` the list is the bytes in `odd_list`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ REFUSALS: dict[str, tuple[int, bytes, dict[str, str]]] = {
     "429": (429, b'{"error": {"message": "slow down"}}', {"retry-after": "7"}),
     "500": (500, b'{"error": {"message": "broken"}}', {}),
     "missing": (404, b'{"error": "model \'missing\' not found"}', {}),
+    "nan": (200, b'{"choices": NaN}', {}),
+    "half": (200, b'{"choices": "\\ud800"}', {}),
+    "deep": (200, b'{"choices": ' + b"[" * 9000 + b"]" * 9000 + b"}", {}),
     "html": (200, b"<html>a page</html>", {"content-type": "text/html"}),
     "moved": (301, b"", {"location": "/elsewhere"}),
 }
@@ -80,6 +83,7 @@ class Loopback:
     """The server's app and what it saw. Reset between tests by `forget`."""
 
     url: str = ""
+    odd_list: bytes = b""
     seen: list[Seen] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,6 +114,8 @@ class Loopback:
         model = body.get("model", "")
         if path.startswith("/slow"):
             await self._until_left(receive)
+        elif path in {"/odd/models", "/odd/api/tags"}:
+            await self._send(send, 200, self.odd_list)
         elif model in REFUSALS:
             await self._send(send, *REFUSALS[model])
         elif path == "/v1/models":

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from ragline.connectors.models.embedded import EmbeddedBackend
 from ragline.connectors.models.pull import SMOLLM2
-from ragline.errors import BackendError, Invalid, NotFound
+from ragline.errors import BackendError, Invalid, NotFound, Unavailable
 from ragline.types import ChatRequest
 
 from . import smollm2
@@ -40,6 +40,13 @@ async def backend(models_folder: Path) -> AsyncIterator[EmbeddedBackend]:
 def request(content: Any = "Say hello.", **parameters: Any) -> ChatRequest:
     body = {"messages": [{"role": "user", "content": content}], "max_tokens": 4, "temperature": 0, **parameters}
     return ChatRequest(smollm2.ID, body)
+
+
+def nested(levels: int) -> Any:
+    value: Any = []
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 async def ask(backend: EmbeddedBackend, content: Any = "Say hello.", **parameters: Any) -> Any:
@@ -130,6 +137,16 @@ async def test_marks_in_a_text_do_not_end_the_message(backend: EmbeddedBackend) 
         pytest.param("x", {"temperature": "hot"}, "temperature: a number is needed, got 'hot'", id="no-number"),
         pytest.param("x", {"temperature": float("nan")}, "temperature", id="not-a-number"),
         pytest.param("x", {"top_k": 1 << 70}, "top_k", id="too-large"),
+        pytest.param("x", {"temperature": 10**400}, "temperature", id="no-float"),
+        pytest.param("x", {"temperature": float("inf")}, "temperature", id="infinite"),
+        pytest.param("x", {"seed": float("inf")}, "seed", id="infinite-seed"),
+        pytest.param("x", {"max_tokens": -(10**400)}, "max_tokens", id="few-tokens"),
+        pytest.param("x", {"stop": nested(900)}, "stop: a text or a list", id="deep-stop"),
+        pytest.param("x", {"response_format": {"a": nested(900)}}, "response_format: nested", id="deep-format"),
+        pytest.param(
+            "x", {"response_format": {"type": "json_object", "a": 10**400}}, "cannot take", id="no-number-of-c"
+        ),
+        pytest.param("x", {"messages": [{"role": nested(900)}]}, "is not one of", id="deep-role"),
         pytest.param("x", {"max_tokens": 0}, "max_tokens: a whole number from 1", id="no-tokens"),
         pytest.param("x", {"stop": 3}, "stop", id="stop-is-a-number"),
         pytest.param("x", {"messages": []}, "at least one message", id="no-messages"),
@@ -153,8 +170,10 @@ async def test_what_a_model_cannot_take_is_invalid(
 
 
 async def test_half_a_character_and_any_seed_are_no_errors(backend: EmbeddedBackend) -> None:
-    answer = await ask(backend, "caf\ud800", seed=1 << 70)
+    form = {"type": "json_schema", "json_schema": {"schema": {"type": "object", "title": "\ud800", "\udfff": 1}}}
+    answer = await ask(backend, "caf\ud800", seed=1 << 70, stop=["\ud800", "a\udc00b"], response_format=form)
     assert answer["choices"]
+    assert (await ask(backend, stop="\ud800"))["choices"]
 
 
 async def test_a_model_that_was_not_pulled_is_not_found(tmp_path: Path) -> None:
@@ -268,8 +287,69 @@ async def test_closing_ends_what_runs(models_folder: Path) -> None:
         async with asyncio.timeout(5):
             await backend.close()
     assert backend.loaded is None
-    with pytest.raises(BackendError, match="being closed"):
+    with pytest.raises(Unavailable, match="Ragline is stopping"):
         await ask(backend)
+
+
+async def test_closing_refuses_what_runs_and_what_waits(models_folder: Path) -> None:
+    backend = EmbeddedBackend("embedded", models_folder, smollm2.ONE_THREAD)
+    async with aclosing(backend.stream_chat(request("Tell a very long story.", max_tokens=900))) as running:
+        await anext(running)
+        waiting = [asyncio.create_task(ask(backend, max_tokens=900)) for _ in range(2)]
+        loading = asyncio.create_task(backend.load(smollm2.ID))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(2):
+            await asyncio.gather(backend.close(), backend.close())
+            await backend.close()
+        with pytest.raises(Unavailable, match="Ragline is stopping"):
+            async for _ in running:
+                pass
+    endings = await asyncio.gather(*waiting, loading, return_exceptions=True)
+    assert [type(ending) for ending in endings] == [Unavailable] * 3
+    with pytest.raises(Unavailable):
+        await backend.load(smollm2.ID)
+    await backend.unload()
+
+
+async def test_closing_goes_on_when_who_waits_for_it_does_not(models_folder: Path) -> None:
+    backend = EmbeddedBackend("embedded", models_folder, smollm2.ONE_THREAD)
+    async with aclosing(backend.stream_chat(request("Tell a very long story.", max_tokens=900))) as running:
+        await anext(running)
+        closing = asyncio.create_task(backend.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        with pytest.raises(Unavailable):
+            async for _ in running:
+                pass
+    await backend.close()
+    assert backend.loaded is None
+
+
+async def test_a_cancelled_chat_stops_the_model_and_leaves_the_line(backend: EmbeddedBackend) -> None:
+    await backend.load(smollm2.ID)
+    running = asyncio.create_task(ask(backend, "Tell a very long story.", max_tokens=2000))
+    waiting = asyncio.create_task(ask(backend, max_tokens=2000))
+    async with aclosing(backend.stream_chat(request("word " * 900))) as reading:
+        last = asyncio.create_task(anext(reading))
+        await asyncio.sleep(0.5)  # long enough for the first tokens; too early is no harm
+        for task in (running, waiting, last):
+            task.cancel()
+        endings = await asyncio.gather(running, waiting, last, return_exceptions=True)
+    assert [type(ending) for ending in endings] == [asyncio.CancelledError] * 3
+    async with asyncio.timeout(20):
+        assert (await ask(backend, max_tokens=2))["usage"]["completion_tokens"] == 2
+
+
+async def test_a_prompt_is_no_longer_read_once_its_chat_is_cancelled(backend: EmbeddedBackend) -> None:
+    await backend.load(smollm2.ID)
+    reading = asyncio.create_task(ask(backend, "word " * 900, max_tokens=2000))
+    await asyncio.sleep(0.05)
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    async with asyncio.timeout(20):
+        assert (await ask(backend, max_tokens=2))["usage"]["completion_tokens"] == 2
 
 
 async def test_language_models_have_no_embeddings(backend: EmbeddedBackend) -> None:

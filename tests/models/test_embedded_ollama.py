@@ -213,6 +213,10 @@ async def test_nothing_to_embed_gives_nothing(client: ollama.AsyncClient, empty:
     ("path", "body", "status", "message"),
     [
         pytest.param("/api/chat", b"{", 400, "not JSON", id="malformed"),
+        pytest.param("/api/chat", b'{"model": NaN}', 400, "not JSON", id="not-a-number"),
+        pytest.param("/api/chat", b'{"model": "\\ud800"}', 400, "not JSON", id="half-a-surrogate-pair"),
+        pytest.param("/api/embed", b'{"model": ' + b"[" * 9000 + b"]" * 9000 + b"}", 400, "not JSON", id="very-deep"),
+        pytest.param("/api/chat", b'{"model": ' + b"[" * 1000 + b"]" * 1000 + b"}", 400, "model", id="deep-name"),
         pytest.param("/api/chat", [], 400, "an object is needed", id="a-list"),
         pytest.param("/api/chat", {}, 400, "model", id="no-model"),
         pytest.param("/api/chat", {"model": "nope", "messages": []}, 404, "model 'nope' not found", id="unknown"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Sequence
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 
 import pytest
@@ -81,6 +82,27 @@ def test_at_most_three_sentences_and_none_twice() -> None:
 async def test_without_passages_it_says_what_it_does(asked: Context | None, language: str, words: list[str]) -> None:
     answer = await say(asked, language)
     assert [word for word in words if word not in answer] == []
+
+
+class Watched(list[Source]):
+    """Sources that know which thread read them."""
+
+    reader: int | None = None
+
+    def __iter__(self) -> Iterator[Source]:
+        self.reader = threading.get_ident()
+        return super().__iter__()
+
+
+async def test_computing_leaves_the_event_loop_free() -> None:
+    sources = Watched(context("battery", [hit(BIKES)]).sources)
+    assert "warranty. [1]" in await say(Context("battery", sources))
+    assert sources.reader not in (None, threading.get_ident())
+
+
+async def test_only_the_start_of_a_long_question_is_read() -> None:
+    asked = context("battery " + "x" * 1992 + " bikes leave the warehouse within five days", [hit(BIKES)])
+    assert await say(asked) == "From the documents: The battery has a two-year warranty. [1]"
 
 
 def test_sentences_end_at_punctuation_bullets_and_rows_but_not_after_abbreviations() -> None:

@@ -222,6 +222,13 @@ async def test_half_a_surrogate_pair_reaches_the_server(backend: OllamaBackend, 
     assert loopback.seen[-1].body["messages"] == [{"role": "user", "content": "\ud83d"}]
 
 
+@pytest.mark.parametrize("arguments", ["[" * 9000 + "]" * 9000, '{"a": NaN}', '"\\ud800"', "\ud800"])
+async def test_arguments_that_are_no_strict_json_are_invalid(backend: OllamaBackend, arguments: str) -> None:
+    call: Json = {"id": ["no", "id"], "function": {"name": "weather", "arguments": arguments}}
+    with pytest.raises(Invalid, match="'weather' are not JSON"):
+        await backend.chat(asked(messages=[{"role": "assistant", "tool_calls": [call]}]))
+
+
 async def test_calls_of_tools_go_there_and_come_back(backend: OllamaBackend, loopback: Loopback) -> None:
     answer: Any = await backend.chat(asked("calls", tools=[NESTED_TOOL]))
     (choice,) = answer["choices"]

@@ -9,7 +9,7 @@ import pytest
 
 from ragline.config.settings import Connection
 from ragline.connectors.models.openai import OpenAIBackend
-from ragline.errors import BackendError, BackendTimeout, SetupError
+from ragline.errors import BackendError, BackendTimeout, Invalid, SetupError
 from ragline.types import ChatRequest, Json
 
 from .loopback import SSE, Loopback
@@ -127,6 +127,20 @@ async def test_a_refusal_is_raised_before_the_first_byte(
         await answer
     assert caught.value.upstream == upstream
     assert caught.value.status == 502
+
+
+@pytest.mark.parametrize("model", ["nan", "half", "deep"])
+async def test_an_answer_that_is_no_strict_json_is_an_error_of_the_back_end(backend: OpenAIBackend, model: str) -> None:
+    with pytest.raises(BackendError, match="did not send JSON"):
+        await backend.chat(asked(model))
+
+
+async def test_a_request_that_is_nested_too_deeply_is_invalid(backend: OpenAIBackend) -> None:
+    deep: Json = []
+    for _ in range(3000):
+        deep = [deep]
+    with pytest.raises(Invalid, match="nested"):
+        await backend.chat(asked("echo", metadata=deep))
 
 
 async def test_html_in_place_of_an_answer_is_quoted(backend: OpenAIBackend) -> None:

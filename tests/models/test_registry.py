@@ -32,6 +32,7 @@ class Shelf:
     name: str
     ids: list[str] = field(default_factory=list)
     error: str | None = None
+    bug: Exception | None = None
     listed: int = 0
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     gate: asyncio.Event | None = None
@@ -44,6 +45,8 @@ class Shelf:
             await self.gate.wait()
         if self.error is not None:
             raise BackendError(self.error)
+        if self.bug is not None:
+            raise self.bug
         return [Model(id=id, backend=self.name, owned_by="function") for id in self.ids]
 
     async def chat(self, request: ChatRequest) -> Mapping[str, Json]:
@@ -130,6 +133,60 @@ async def test_dead_back_ends_do_not_block_the_others(
     assert registry.down["refusing"].startswith(f"refusing at {dead_url}: not reachable")
     await registry.list(refresh=True)
     assert len([record for record in caplog.records if "model back end down" in record.message]) == 2
+
+
+ODD_LISTS = [
+    pytest.param(b'{"data": [{"id": "odd", "created": 1e999}]}', id="infinite"),
+    pytest.param(b'{"data": [{"id": "odd", "created": NaN}]}', id="not-a-number"),
+    pytest.param(b'{"data": [{"id": "odd\\ud800"}]}', id="half-a-surrogate-pair"),
+    pytest.param(b'{"data": ' + b"[" * 9000 + b"]" * 9000 + b"}", id="very-deep"),
+    pytest.param(b'{"models": ' + b"[" * 9000 + b"]" * 9000 + b"}", id="very-deep-ollama"),
+]
+
+
+@pytest.mark.parametrize("odd_list", ODD_LISTS)
+async def test_a_malformed_list_takes_nothing_from_the_others(
+    open_registry: Open, loopback: Loopback, odd_list: bytes
+) -> None:
+    loopback.odd_list = odd_list
+    odd = [openai(f"{loopback.url}/odd", "odd"), ollama(f"{loopback.url}/odd", "odd-ollama")]
+    registry = open_registry([*odd, openai(f"{loopback.url}/v1")])
+    assert [model.id for model in await registry.list()] == ["echo"]
+    assert "odd" in registry.down
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        pytest.param(b'"id": "odd", "x": ' + b"[" * 500 + b"]" * 500, id="deep"),
+        pytest.param(b'"id": [[]], "created": 1e300', id="no-name"),
+    ],
+)
+async def test_a_model_that_cannot_be_shown_is_left_out(
+    open_registry: Open, loopback: Loopback, details: bytes
+) -> None:
+    loopback.odd_list = b'{"data": [{' + details + b'}, {"id": "good", "created": 1e300}, {"id": "\xc3\xa9"}]}'
+    registry = open_registry([openai(f"{loopback.url}/odd", "odd")])
+    assert [(model.id, model.created) for model in await registry.list()] == [("good", 0), ("é", 0)]
+    assert registry.down == {}
+
+
+async def test_a_back_end_with_a_bug_is_down_and_its_traceback_logged(
+    open_registry: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = open_registry([Shelf("buggy", bug=ZeroDivisionError("oops")), Shelf("shelf", ["a"])])
+    assert [model.id for model in await registry.list()] == ["a"]
+    assert registry.down == {"buggy": "ZeroDivisionError: oops; the traceback is in the server's log"}
+    assert "Traceback" in caplog.text
+
+
+async def test_an_unknown_name_of_any_length_is_echoed_in_part(open_registry: Open) -> None:
+    registry = open_registry([Shelf("shelf", ["mistral:7b"])])
+    began = time.monotonic()
+    with pytest.raises(NotFound) as caught:
+        await registry.find("mistral" * 1_000_000)
+    assert len(str(caught.value)) < 200
+    assert time.monotonic() - began < 1
 
 
 async def test_a_back_end_that_comes_back_is_listed_and_logged(
