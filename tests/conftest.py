@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from ragline.config.environment import quiet_libraries
 from tests.http.running import Running, start
+from tests.models import smollm2
 
 quiet_libraries()
 
@@ -18,16 +18,9 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
-def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of models that outlives the session where RAGLINE_TEST_MODELS or the user's cache folder allows it."""
-    named = os.environ.get("RAGLINE_TEST_MODELS")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = Path(named) if named else cache / "ragline-tests" / "models"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = tmp_path_factory.mktemp("models")
-    return folder
+def models_folder() -> Path:
+    """A folder with SmolLM2 that outlives the session; the embedding model is built beside it at its first use."""
+    return smollm2.folder()
 
 
 @pytest.fixture(scope="session")

@@ -24,11 +24,6 @@ from . import smollm2
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="session")
-def models_folder() -> Path:
-    return smollm2.folder()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def backend(models_folder: Path) -> AsyncIterator[EmbeddedBackend]:
     """One for all tests: it loads its model once."""

@@ -85,11 +85,6 @@ async def answered_from(folder: Path) -> AsyncIterator[str]:
     await backend.close()
 
 
-@pytest.fixture(scope="session")
-def models_folder() -> Path:
-    return smollm2.folder()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url(models_folder: Path) -> AsyncIterator[str]:
     async with answered_from(models_folder) as url:
