@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -88,6 +88,43 @@ class Parsing(Section):
     max_text_chars: int = Field(50_000_000, gt=0, description="Most text taken from one file, in characters.")
 
 
+class Queue(Section):
+    """Files that wait to be ingested."""
+
+    max_waiting: int = Field(10_000, gt=0, description="Files that may wait; an upload beyond them is answered 429.")
+    max_attempts: int = Field(
+        12, gt=0, description="Times a file is tried when services fail or processes die, before it is given up."
+    )
+    retry_s: float = Field(5.0, gt=0, description="Pause before the second try, in seconds; it doubles from try to try.")
+    max_retry_s: float = Field(3600.0, gt=0, description="Longest pause between two tries, in seconds.")
+    time_limit_s: float = Field(3600.0, gt=0, description="Longest time one file may take in all, in seconds.")
+    small_file_bytes: int = Field(
+        256 << 10, gt=0, description="Files up to this size never wait for longer ones, in bytes."
+    )
+
+
+class Source(Section):
+    """A place that documents are taken from, again and again."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Name in commands and runs, unique.")
+    kind: str = Field(description="folder, web, feed, git, fsspec (s3 and others), or one that a package adds.")
+    location: str | tuple[str, ...] = Field(description="Folder, address or addresses.")
+    collection: str = Field(min_length=1, description="Name of the collection; it is made where there is none.")
+    include: tuple[str, ...] = Field(("**",), description="Paths to take, patterns as in .gitignore.")
+    exclude: tuple[str, ...] = Field((), description="Paths to leave out, patterns as in .gitignore.")
+    cron: str | None = Field(None, description="When to sync, five fields as in crontab.")
+    interval_s: float | None = Field(None, ge=10, description="Or how often, in seconds.")
+    timezone: str = Field("UTC", description="Time zone of cron, such as Europe/Paris.")
+    watch: bool = Field(False, description="Sync also as soon as something changes (folder).")
+    on_delete: Literal["delete", "keep"] = Field("delete", description="What becomes of files the source has no more.")
+    max_delete_share: float = Field(
+        0.5, ge=0, le=1, description="A sync that would delete more of its files than this share stops."
+    )
+    allow_private: bool = Field(False, description="Allow addresses in private networks (web, feed, git).")
+    options: dict[str, JsonValue] = Field({}, description="What only this kind knows.")
+    secrets: dict[str, SecretStr] = Field({}, description="The same for passwords and keys.")
+
+
 class Chunking(Section):
     """How documents are cut into passages."""
 
@@ -150,6 +187,10 @@ class Prefect(Section):
     enabled: bool = Field(True, description="Report ingestion to Prefect; off: ingestion runs without it.")
     api_url: str | None = Field(None, description="A Prefect server of your own; without it one is started.")
     port: int = Field(4200, ge=0, le=65535, description="Port of the server that is started; 0 takes a free one.")
+    work_pool: str | None = Field(
+        None, description="Work pool whose workers ingest; without it the server does. Needs api_url, database, vectors."
+    )
+    max_workers: int = Field(2, gt=0, le=1000, description="Runs of the work pool that ingest at the same time.")
 
 
 class Settings(BaseSettings):
@@ -184,6 +225,8 @@ class Settings(BaseSettings):
     models: Models = Models()
     embedded_models: EmbeddedModels = EmbeddedModels()
     prefect: Prefect = Prefect()
+    queue: Queue = Queue()
+    sources: tuple[Source, ...] = Field((), description="Where documents come from.")
 
     @classmethod
     def settings_customise_sources(
