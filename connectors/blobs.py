@@ -6,10 +6,13 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -18,6 +21,16 @@ from ragline.config.settings import Blobs as BlobSettings
 from ragline.errors import NotFound, SetupError, TooLarge
 
 BLOCK_BYTES = 1 << 20
+
+
+def new_blob_key(file_id: str) -> str:
+    """Return a new place for the bytes of a file; each of its contents lies in one of its own."""
+    return f"files/{file_id}-{uuid.uuid4().hex[:8]}"
+
+
+def text_key(file_id: str, version: str) -> str:
+    """Return where the extracted text of a version lies, UTF-8; offsets of passages are in its characters."""
+    return f"texts/{file_id}-{version}"
 
 
 class Blobs:
@@ -39,6 +52,10 @@ class Blobs:
     async def delete(self, key: str) -> None:
         """Delete the bytes; none there is no error."""
         await asyncio.to_thread(self._delete, key)
+
+    async def names(self, folder: str) -> list[tuple[str, float]]:
+        """Return what lies in a folder, as (name, when it was written as Unix seconds), sorted by name."""
+        return await asyncio.to_thread(self._names, folder)
 
     @contextmanager
     def as_path(self, key: str) -> Iterator[Path]:
@@ -87,11 +104,22 @@ class Blobs:
             raise NotFound(f"no stored bytes for {key!r}") from error
         return content
 
+    def _names(self, folder: str) -> list[tuple[str, float]]:
+        try:
+            found = self._fs.ls(self._path(folder), detail=True, refresh=True)
+        except FileNotFoundError:
+            return []
+        return sorted(
+            (f"{folder}/{entry['name'].rsplit('/', 1)[-1]}", written_at(entry))
+            for entry in found
+            if entry["type"] == "file"
+        )
+
     def _delete(self, key: str) -> None:
         self._delete_path(self._path(key))
 
     def _delete_path(self, path: str) -> None:
-        if self._fs.exists(path):
+        with suppress(FileNotFoundError):  # another may delete it at the same moment
             self._fs.rm_file(path)
 
 
@@ -103,6 +131,17 @@ def open_blobs(settings: BlobSettings, *, data_dir: Path) -> Blobs:
     except (ImportError, ValueError) as error:
         raise SetupError(f"blobs.url {url!r}: {error}") from error
     return Blobs(file_system, root)
+
+
+def written_at(entry: Mapping[str, Any]) -> float:
+    """Return when a file was written; file systems have different words for it. Now, where one does not say."""
+    for word in ("mtime", "LastModified", "last_modified", "updated", "modified"):
+        match entry.get(word):
+            case datetime() as moment:
+                return moment.timestamp()
+            case int() | float() as seconds:
+                return float(seconds)
+    return time.time()
 
 
 def sync_folder(folder: str) -> None:

@@ -24,6 +24,12 @@ class Status(StrEnum):
 
 Stage = Literal["queued", "parse", "chunk", "embed", "index", "done"]
 
+Failure = Literal["permanent", "exhausted", "cancelled"]
+"""Why a file failed: it cannot be read, it was tried as often as is allowed, or somebody stopped it."""
+
+Lane = Literal["small", "large"]
+"""Small files wait only for small ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -41,7 +47,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file as the records know it. Times are Unix seconds, `sha256` is of the bytes, `progress` runs from 0 to 1."""
+    """A file as the records know it. Times are Unix seconds, `sha256` is of the bytes, `progress` runs from 0 to 1.
+
+    `blob` is where the bytes lie; `version` names the passages that answer, None while there are none.
+    """
 
     id: str
     user_id: str
@@ -49,15 +58,30 @@ class FileRecord:
     content_type: str
     size_bytes: int
     sha256: str
+    blob: str
+    version: str | None
     status: Status
     stage: Stage
     progress: float
     error: str | None
+    failure: Failure | None
     chunk_count: int
     flow_run_id: str | None
     metadata: Mapping[str, Json]
+    attempts: int
+    interruptions: int
+    queued_at: float
+    untidy: int
     created_at: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Files taken to be ingested under one lease."""
+
+    lease: str
+    files: Sequence[FileRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +156,11 @@ class SparseVector:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as the vector store returns it, with the document it came from."""
+    """A chunk as the vector store returns it, with the document it came from, in one version of it."""
 
     id: str
     file_id: str
+    version: str
     user_id: str
     name: str
     chunk: Chunk

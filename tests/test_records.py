@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from ragline.config.settings import Database
-from ragline.connectors.records import files as files_module
 from ragline.connectors.records.store import Records, open_records
+from ragline.connectors.records.tables import api_keys
 from ragline.errors import Conflict, NotFound, SetupError
-from ragline.types import FileRecord, Status, User
+from ragline.types import FileRecord, User
+from tests.http.postgres import empty_database
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> Database:
+    return empty_database(request.param)
 
 
 @pytest.fixture
-async def records(tmp_path: Path) -> AsyncIterator[Records]:
-    opened = await open_records(Database(), data_dir=tmp_path)
+async def records(database: Database, tmp_path: Path) -> AsyncIterator[Records]:
+    opened = await open_records(database, data_dir=tmp_path)
     yield opened
     await opened.close()
 
@@ -36,15 +42,16 @@ async def file(records: Records, owner: User, file_id: str, size: int = 10) -> F
         content_type="text/plain",
         size_bytes=size,
         sha256="0" * 64,
+        blob=f"files/{file_id}",
         metadata={},
     )
 
 
-async def test_opening_twice_keeps_what_is_there(tmp_path: Path) -> None:
-    first = await open_records(Database(), data_dir=tmp_path)
+async def test_opening_twice_keeps_what_is_there(database: Database, tmp_path: Path) -> None:
+    first = await open_records(database, data_dir=tmp_path)
     ada = await user(first)
     await first.close()
-    second = await open_records(Database(), data_dir=tmp_path)
+    second = await open_records(database, data_dir=tmp_path)
     assert await second.users.get(ada.id) == ada
     await second.close()
 
@@ -52,50 +59,6 @@ async def test_opening_twice_keeps_what_is_there(tmp_path: Path) -> None:
 async def test_a_database_that_cannot_be_opened_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="cannot use the database sqlite"):
         await open_records(Database(), data_dir=tmp_path / "absent")
-
-
-async def test_each_waiting_file_is_claimed_once(records: Records) -> None:
-    ada = await user(records)
-    for number in range(20):
-        await file(records, ada, f"f{number:02}")
-    claims = await asyncio.gather(*(records.files.claim(f"w{n}", limit=3, max_bytes=1000) for n in range(10)))
-    claimed = [record.id for claim in claims for record in claim]
-    assert sorted(claimed) == [f"f{number:02}" for number in range(20)]
-
-
-async def test_a_claim_is_bounded_by_bytes_but_never_empty(records: Records) -> None:
-    ada = await user(records)
-    await file(records, ada, "big", size=5000)
-    await file(records, ada, "small", size=10)
-    assert [f.id for f in await records.files.claim("w", limit=10, max_bytes=1000)] == ["big"]
-
-
-async def test_an_expired_lease_puts_a_file_back_in_the_queue(
-    records: Records, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ada = await user(records)
-    await file(records, ada, "f")
-    monkeypatch.setattr(files_module, "LEASE_S", -1.0)
-    await records.files.claim("dead", limit=1, max_bytes=1)
-    assert [f.id for f in await records.files.claim("living", limit=1, max_bytes=1)] == ["f"]
-
-
-async def test_a_lease_that_is_renewed_holds(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
-    ada = await user(records)
-    await file(records, ada, "f")
-    with monkeypatch.context() as patch:
-        patch.setattr(files_module, "LEASE_S", -1.0)
-        await records.files.claim("slow", limit=1, max_bytes=1)
-    await records.files.renew("slow")
-    assert await records.files.claim("other", limit=1, max_bytes=1) == []
-
-
-async def test_released_files_wait_again(records: Records) -> None:
-    ada = await user(records)
-    await file(records, ada, "f")
-    await records.files.claim("w", limit=1, max_bytes=1)
-    assert await records.files.release("w") == 1
-    assert (await records.files.get("f")).status is Status.PENDING
 
 
 async def test_another_users_file_looks_like_none(records: Records) -> None:
@@ -118,7 +81,7 @@ async def test_linking_twice_leaves_one_and_deleting_the_file_leaves_none(record
     assert [f.id for f in await records.collections.files(made.id)] == ["f"]
     assert await records.collections.of_file("f") == [made.id]
     assert [size for _, size in (await records.collections.page(ada, limit=10, offset=0))[0]] == [1]
-    await records.files.delete("f")
+    await records.removals.add(["f"])
     assert await records.collections.files(made.id) == []
 
 
@@ -129,13 +92,15 @@ async def test_linking_what_is_not_there_is_not_found(records: Records) -> None:
         await records.collections.link(made.id, "absent")
 
 
-async def test_a_key_finds_its_user_and_is_not_stored(records: Records, tmp_path: Path) -> None:
+async def test_a_key_finds_its_user_and_is_not_stored(records: Records) -> None:
     ada = await user(records)
     key = await records.users.add_key(ada.id, name="k")
     assert await records.users.by_key(key) == ada
     assert await records.users.by_key(key + "0") is None
-    dump = "\n".join(sqlite3.connect(tmp_path / "ragline.db").iterdump())
-    assert key not in dump
+    async with records.engine.connect() as connection:
+        kept = [tuple(row) for row in await connection.execute(select(api_keys))]
+    assert [row[1:3] for row in kept] == [(ada.id, "k")]
+    assert key not in str(kept)
 
 
 async def test_a_given_key_can_be_set_again_but_not_for_another(records: Records) -> None:
@@ -159,3 +124,53 @@ async def test_embeddings_are_found_by_model_and_text(records: Records) -> None:
     found = await records.embeddings.find("m1", ["été", "b", "c", *(f"t{n}" for n in range(1200))])
     assert {text: kept.tolist() for text, kept in found.items()} == {"été": vector.tolist(), "b": vector.tolist()}
     assert await records.embeddings.find("m2", ["été"]) == {}
+
+
+async def test_a_vector_is_kept_as_long_as_a_file_needs_it(records: Records) -> None:
+    vector = np.array([0.6, 0.8], dtype=np.float32)
+    ada = await user(records)
+    for file_id, texts in (("f", ["shared", "own"]), ("g", ["shared"])):
+        await file(records, ada, file_id)
+        await records.embeddings.claim("m", file_id, "v1", texts)
+    await records.embeddings.keep("m", dict.fromkeys(["shared", "own", "stray"], vector))
+    assert await records.embeddings.unused() == 1
+    assert await records.embeddings.forget("f") == 1
+    assert set(await records.embeddings.find("m", ["shared", "own"])) == {"shared"}
+    assert await records.embeddings.forget("g") == 1
+    assert await records.embeddings.unused(repair=True) == 1
+    assert await records.embeddings.find("m", ["shared", "own", "stray"]) == {}
+
+
+async def test_a_new_version_keeps_the_vectors_it_shares_with_the_old_one(records: Records) -> None:
+    vector = np.array([0.6, 0.8], dtype=np.float32)
+    await records.embeddings.claim("m", "f", "v1", ["same", "old"])
+    await records.embeddings.claim("m", "f", "v2", ["same", "new"])
+    await records.embeddings.keep("m", dict.fromkeys(["same", "old", "new"], vector))
+    assert await records.embeddings.forget("f", but="v2") == 1
+    assert set(await records.embeddings.find("m", ["same", "old", "new"])) == {"same", "new"}
+
+
+async def test_a_deleted_file_is_gone_at_once_and_its_removal_names_what_is_left(records: Records) -> None:
+    ada = await user(records)
+    await file(records, ada, "f")
+    assert await records.removals.add(["f", "absent"]) == ["f"]
+    with pytest.raises(NotFound):
+        await records.files.get("f")
+    [removal] = await records.removals.waiting(limit=10)
+    assert (removal.file_id, removal.blobs, removal.settled) == ("f", ["files/f"], True)
+    await records.removals.finish("f")
+    assert await records.removals.waiting(limit=10) == []
+
+
+async def test_a_link_that_changes_asks_for_the_passages_to_follow(records: Records) -> None:
+    ada = await user(records)
+    await file(records, ada, "f")
+    made = await records.collections.add(user_id=ada.id, name="c", description="")
+    await records.collections.link(made.id, "f")
+    assert await records.files.untidy(limit=9) == ["f"]
+    mark = (await records.files.get("f")).untidy
+    await records.collections.unlink(made.id, ["f"])
+    await records.files.tidied("f", mark)  # of before the change: it does not count
+    assert await records.files.untidy(limit=9) == ["f"]
+    await records.files.tidied("f", (await records.files.get("f")).untidy)
+    assert await records.files.untidy(limit=9) == []

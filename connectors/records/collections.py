@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ragline.connectors.records.changes import QUEUE, Changes
+from ragline.connectors.records.directories import portions
 from ragline.connectors.records.files import to_file
+from ragline.connectors.records.members import folded
 from ragline.connectors.records.tables import collections, files, memberships
 from ragline.errors import NotFound
 from ragline.types import CollectionRecord, FileRecord, User
 
 
 class Collections:
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, changes: Changes) -> None:
         self._engine = engine
+        self._changes = changes
 
     async def add(self, *, user_id: str, name: str, description: str) -> CollectionRecord:
         """Add an empty collection; names need not be unique."""
@@ -44,20 +49,33 @@ class Collections:
             raise NotFound(f"no collection {collection_id!r}")
         return to_collection(row)
 
-    async def page(self, user: User, *, limit: int, offset: int) -> tuple[list[tuple[CollectionRecord, int]], int]:
-        """Return a page of the collections this user may see, last changed first, each with its number of files."""
+    async def page(
+        self, user: User, *, query: str = "", limit: int, offset: int
+    ) -> tuple[list[tuple[CollectionRecord, int]], int]:
+        """Return a page of the collections this user may see, last changed first, each with its number of files.
+
+        `query`: only those whose name or description contains it, whatever the case and the accents of both.
+        """
         mine = select(collections) if user.is_admin else select(collections).where(collections.c.user_id == user.id)
-        size = (
-            select(func.count())
-            .where(memberships.c.collection_id == collections.c.id)
-            .correlate(collections)
-            .scalar_subquery()
-        )
+        mine = mine.order_by(collections.c.updated_at.desc(), collections.c.id)
         async with self._engine.connect() as connection:
-            total = await connection.scalar(select(func.count()).select_from(mine.subquery()))
-            query = mine.add_columns(size.label("size")).order_by(collections.c.updated_at.desc(), collections.c.id)
-            rows = (await connection.execute(query.limit(limit).offset(offset))).all()
-        return [(to_collection(row), row.size) for row in rows], int(total or 0)
+            if query:
+                wanted = folded(query)
+                known = await connection.execute(mine)
+                ids = [row.id for row in known if wanted in folded(f"{row.name}\n{row.description}")]
+                total = len(ids)
+                chosen = mine.where(collections.c.id.in_(ids[offset : offset + limit]))
+            else:
+                total = await connection.scalar(select(func.count()).select_from(mine.subquery())) or 0
+                chosen = mine.limit(limit).offset(offset)
+            rows = (await connection.execute(chosen.add_columns(SIZE))).all()
+        return [(to_collection(row), row.size) for row in rows], total
+
+    async def update(self, collection_id: str, *, name: str, description: str) -> None:
+        """Give a collection another name and description; one that is gone stays gone."""
+        new = {"name": name, "description": description, "updated_at": int(time.time())}
+        async with self._engine.begin() as connection:
+            await connection.execute(update(collections).where(collections.c.id == collection_id).values(new))
 
     async def files(self, collection_id: str) -> list[FileRecord]:
         """Return the files of a collection in the order in which they were added."""
@@ -76,31 +94,99 @@ class Collections:
         async with self._engine.connect() as connection:
             return sorted((await connection.scalars(query)).all())
 
+    async def named(self, name: str, user: User) -> CollectionRecord:
+        """Return this user's first collection of this name, made where there is none."""
+        query = select(collections).where(collections.c.name == name, collections.c.user_id == user.id)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query.order_by(collections.c.created_at, collections.c.id))).first()
+        return to_collection(row) if row else await self.add(user_id=user.id, name=name, description="")
+
     async def link(self, collection_id: str, file_id: str) -> None:
-        """Put a file into a collection; once is enough. Raises NotFound when either has gone meanwhile."""
-        now = int(time.time())
-        known = select(memberships.c.file_id).where(
-            memberships.c.collection_id == collection_id, memberships.c.file_id == file_id
-        )
-        row = {"collection_id": collection_id, "file_id": file_id, "created_at": now}
+        """Put a file into a collection; once is enough. Raises NotFound when either has gone meanwhile.
+
+        The passages follow: whoever holds the vectors brings them in line.
+        """
+        await self.link_all(collection_id, [file_id])
+
+    async def link_all(self, collection_id: str, file_ids: Collection[str]) -> None:
+        """Put these files into a collection, all or none of them. Raises NotFound as `link` does."""
+        wanted = list(dict.fromkeys(file_ids))
         try:
             async with self._engine.begin() as connection:
-                if await connection.scalar(known) is None:
-                    await connection.execute(insert(memberships).values(row))
-                touched = update(collections).where(collections.c.id == collection_id).values(updated_at=now)
-                await connection.execute(touched)
+                if not await self._touch(connection, collection_id):  # locks it: no other client links the same file
+                    raise NotFound(f"no collection {collection_id!r}")
+                for some in portions(wanted):
+                    await self._link(connection, collection_id, some)
         except IntegrityError as error:
-            async with self._engine.connect() as connection:
-                if await connection.scalar(known) is None:  # not two clients linking at once
-                    raise NotFound(f"no collection {collection_id!r} or no file {file_id!r} any more") from error
+            raise NotFound(f"of the files {shortened(wanted)} one is there no more; nothing was added") from error
+        self._changes.tell(QUEUE)
 
-    async def unlink(self, collection_id: str, file_id: str) -> None:
+    async def unlink(self, collection_id: str, file_ids: Sequence[str]) -> list[str]:
+        """Take files out of a collection and return those that were in it; their passages follow."""
+        left: list[str] = []
         async with self._engine.begin() as connection:
-            await connection.execute(
-                delete(memberships).where(
-                    memberships.c.collection_id == collection_id, memberships.c.file_id == file_id
+            await self._touch(connection, collection_id)
+            for some in portions(file_ids):
+                gone = delete(memberships).where(
+                    memberships.c.collection_id == collection_id, memberships.c.file_id.in_(some)
                 )
-            )
+                left += await connection.scalars(gone.returning(memberships.c.file_id))
+            await self._mark(connection, left)
+        self._changes.tell(QUEUE)
+        return left
+
+    async def empty(self, collection_id: str) -> None:
+        """Take all files out of a collection; they stay, and their passages follow."""
+        gone = delete(memberships).where(memberships.c.collection_id == collection_id)
+        async with self._engine.begin() as connection:
+            await self._touch(connection, collection_id)
+            await self._mark(connection, list(await connection.scalars(gone.returning(memberships.c.file_id))))
+        self._changes.tell(QUEUE)
+
+    async def delete(self, collection_id: str) -> None:
+        """Delete a collection; its files stay, and their passages follow."""
+        members = select(memberships.c.file_id).where(memberships.c.collection_id == collection_id)
+        async with self._engine.begin() as connection:
+            await self._touch(connection, collection_id)
+            await self._mark(connection, list(await connection.scalars(members)))
+            await connection.execute(delete(collections).where(collections.c.id == collection_id))
+        self._changes.tell(QUEUE)
+
+    async def _touch(self, connection: AsyncConnection, collection_id: str) -> bool:
+        """Note that a collection changes, and lock it first of all, so that nobody waits for each other."""
+        touched = update(collections).where(collections.c.id == collection_id).values(updated_at=int(time.time()))
+        return (await connection.execute(touched)).rowcount > 0
+
+    async def _link(self, connection: AsyncConnection, collection_id: str, file_ids: Sequence[str]) -> None:
+        members = select(memberships.c.file_id).where(
+            memberships.c.collection_id == collection_id, memberships.c.file_id.in_(file_ids)
+        )
+        known: set[str] = set(await connection.scalars(members))
+        new = [file_id for file_id in file_ids if file_id not in known]
+        if new:
+            row = {"collection_id": collection_id, "created_at": int(time.time())}
+            await connection.execute(insert(memberships), [row | {"file_id": file_id} for file_id in new])
+            await self._mark(connection, new)
+
+    async def _mark(self, connection: AsyncConnection, file_ids: Sequence[str]) -> None:
+        for some in portions(file_ids):
+            marked = update(files).where(files.c.id.in_(some)).values(untidy=files.c.untidy + 1)
+            await connection.execute(marked)
+        await self._changes.publish(connection, QUEUE)
+
+
+SIZE = (
+    select(func.count())
+    .where(memberships.c.collection_id == collections.c.id)
+    .correlate(collections)
+    .scalar_subquery()
+    .label("size")
+)
+"""How many files a collection has."""
+
+
+def shortened(ids: Sequence[str]) -> str:
+    return ", ".join(map(repr, ids[:5])) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
 
 
 def to_collection(row: Row[Any]) -> CollectionRecord:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import and_, delete, exists, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.embedders.protocol import Matrix
-from ragline.connectors.records.tables import embeddings
+from ragline.connectors.records.tables import embeddings, files, text_uses
 
 LOOKUP_SIZE = 500
 """Keys in one query, below SQLite's and PostgreSQL's limits on parameters."""
@@ -47,6 +47,60 @@ class Embeddings:
         dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         async with self._engine.begin() as connection:
             await connection.execute(dialect.insert(embeddings).on_conflict_do_nothing(), rows)
+
+    async def claim(self, model_id: str, file_id: str, version: str, texts: Collection[str]) -> None:
+        """Note that a version of a file needs these texts' vectors, so that they are kept as long as it is."""
+        rows = [
+            {"file_id": file_id, "version": version, "model_id": model_id, "text_sha256": text_hash(text)}
+            for text in set(texts)
+        ]
+        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
+        async with self._engine.begin() as connection:
+            if rows:
+                await connection.execute(dialect.insert(text_uses).on_conflict_do_nothing(), rows)
+
+    async def versions(self, file_id: str) -> list[str]:
+        """Return the versions of a file that anything was embedded for, those of attempts that died included."""
+        query = select(text_uses.c.version).where(text_uses.c.file_id == file_id).distinct()
+        async with self._engine.connect() as connection:
+            return list(await connection.scalars(query))
+
+    async def forget(self, file_id: str, *, but: str | None = None) -> int:
+        """Drop what versions of a file needed, all but the one named, and the vectors that nothing needs any more.
+
+        Returns how many vectors were deleted.
+        """
+        going = text_uses.c.file_id == file_id
+        if but is not None:
+            going = and_(going, text_uses.c.version != but)
+        other = text_uses.alias()
+        needed = exists().where(
+            other.c.text_sha256 == embeddings.c.text_sha256,
+            other.c.model_id == embeddings.c.model_id,
+        )
+        texts = select(text_uses.c.model_id, text_uses.c.text_sha256).where(going).distinct()
+        async with self._engine.begin() as connection:
+            pairs = (await connection.execute(texts)).all()
+            await connection.execute(delete(text_uses).where(going))
+            deleted = 0
+            for start in range(0, len(pairs), LOOKUP_SIZE):
+                hashes = [pair.text_sha256 for pair in pairs[start : start + LOOKUP_SIZE]]
+                unused = delete(embeddings).where(embeddings.c.text_sha256.in_(hashes), ~needed)
+                deleted += (await connection.execute(unused)).rowcount
+        return deleted
+
+    async def unused(self, *, repair: bool = False) -> int:
+        """Return how many vectors nothing needs, no file that is there; with `repair` they are deleted."""
+        needed = exists().where(
+            text_uses.c.text_sha256 == embeddings.c.text_sha256,
+            text_uses.c.model_id == embeddings.c.model_id,
+            text_uses.c.file_id == files.c.id,
+        )
+        async with self._engine.begin() as connection:
+            if repair:
+                await connection.execute(delete(text_uses).where(text_uses.c.file_id.not_in(select(files.c.id))))
+                return (await connection.execute(delete(embeddings).where(~needed))).rowcount
+            return int(await connection.scalar(select(func.count()).select_from(embeddings).where(~needed)) or 0)
 
 
 def text_hash(text: str) -> str:

@@ -1,28 +1,28 @@
-"""Files and where they stand. A lease says which process works on a file; an expired one puts it back in the queue."""
+"""Files: what was taken in, and which version of each answers."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ragline.connectors.records.tables import files
+from ragline.connectors.records.changes import QUEUE, Changes
+from ragline.connectors.records.tables import files, memberships
 from ragline.errors import NotFound
-from ragline.types import FileRecord, Json, Stage, Status, User
+from ragline.types import FileRecord, Json, Status, User
 
-LEASE_S = 60.0
-"""How long a claim holds without a heartbeat."""
+LOOKUP_SIZE = 500
+"""Ids in one query, below SQLite's and PostgreSQL's limits on parameters."""
 
 
 class Files:
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, changes: Changes) -> None:
         self._engine = engine
-        self._claiming = asyncio.Lock()
+        self._changes = changes
 
     async def add(
         self,
@@ -33,10 +33,16 @@ class Files:
         content_type: str,
         size_bytes: int,
         sha256: str,
+        blob: str,
         metadata: Mapping[str, Json],
+        collection_id: str | None = None,
+        directory_id: str | None = None,
     ) -> FileRecord:
-        """Add a file that waits to be ingested. Its bytes must be stored already."""
-        now = int(time.time())
+        """Add a file that waits to be ingested, into a collection where one is named. Its bytes must be stored.
+
+        Raises IntegrityError, and adds nothing, when the collection or the directory has gone meanwhile.
+        """
+        now = time.time()
         row = {
             "id": file_id,
             "user_id": user_id,
@@ -44,18 +50,40 @@ class Files:
             "content_type": content_type,
             "size_bytes": size_bytes,
             "sha256": sha256,
-            "status": Status.PENDING.value,
-            "stage": "queued",
-            "progress": 0.0,
-            "chunk_count": 0,
+            "blob": blob,
             "metadata": dict(metadata),
-            "lease_until": 0.0,
-            "created_at": now,
-            "updated_at": now,
+            "chunk_count": 0,
+            "untidy": 0,
+            "created_at": int(now),
+            "updated_at": int(now),
+            **FRESH,
+            "queued_at": now,
         }
         async with self._engine.begin() as connection:
             await connection.execute(insert(files).values(row))
+            if collection_id is not None:
+                member = {"collection_id": collection_id, "file_id": file_id, "directory_id": directory_id}
+                await connection.execute(insert(memberships).values(member | {"created_at": int(now)}))
+            await self._changes.publish(connection, QUEUE)
+        self._changes.tell(QUEUE)
         return await self.get(file_id)
+
+    async def replace(
+        self, file_id: str, *, content_type: str, size_bytes: int, sha256: str, blob: str
+    ) -> FileRecord | None:
+        """Give a file new bytes, which wait to be ingested, and return it as it was before; None when it has gone.
+
+        Work on the old bytes loses its lease. The version that answers goes on to answer until the new one is in.
+        """
+        before = await self.named([file_id])
+        new = {"content_type": content_type, "size_bytes": size_bytes, "sha256": sha256, "blob": blob}
+        changed = await self._update(files.c.id == file_id, **FRESH, **new, queued_at=time.time())
+        self._changes.tell(QUEUE)
+        return before.get(file_id) if changed else None
+
+    async def rename(self, file_id: str, filename: str) -> bool:
+        """Give a file another name; its passages follow. False: there is no such file."""
+        return await self._update(files.c.id == file_id, filename=filename, untidy=files.c.untidy + 1) > 0
 
     async def get(self, file_id: str) -> FileRecord:
         """Return the file, whoever asks. Raises NotFound naming the id."""
@@ -72,11 +100,27 @@ class Files:
             raise NotFound(f"no file {file_id!r}")
         return file
 
-    async def named(self, file_ids: Sequence[str]) -> dict[str, FileRecord]:
+    async def named(self, file_ids: Collection[str]) -> dict[str, FileRecord]:
         """Return the files among these ids that exist, by id."""
+        found: dict[str, FileRecord] = {}
+        ids = list(file_ids)
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(select(files).where(files.c.id.in_(file_ids)))).all()
-        return {row.id: to_file(row) for row in rows}
+            for start in range(0, len(ids), LOOKUP_SIZE):
+                some = select(files).where(files.c.id.in_(ids[start : start + LOOKUP_SIZE]))
+                found |= {row.id: to_file(row) for row in await connection.execute(some)}
+        return found
+
+    async def versions(self, file_ids: Collection[str]) -> dict[str, str]:
+        """Return which version of each of these files answers; those that none does are left out."""
+        query = select(files.c.id, files.c.version).where(files.c.id.in_(file_ids), files.c.version.is_not(None))
+        async with self._engine.connect() as connection:
+            return {row.id: row.version for row in await connection.execute(query)}
+
+    async def with_sha256(self, sha256: str, user_id: str) -> list[FileRecord]:
+        """Return this user's files of exactly these bytes, the first one first."""
+        query = select(files).where(files.c.sha256 == sha256, files.c.user_id == user_id)
+        async with self._engine.connect() as connection:
+            return [to_file(row) for row in await connection.execute(query.order_by(files.c.created_at, files.c.id))]
 
     async def page(self, user: User, *, limit: int, offset: int) -> tuple[list[FileRecord], int]:
         """Return a page of the files this user may see, newest first, and how many there are."""
@@ -87,99 +131,66 @@ class Files:
             rows = (await connection.execute(query)).all()
         return [to_file(row) for row in rows], int(total or 0)
 
-    async def waiting(self) -> int:
-        """Return how many files wait to be claimed."""
+    async def of_status(self, status: Status, *, limit: int) -> list[FileRecord]:
+        """Return the files of everybody in this state, longest in the queue first."""
+        query = select(files).where(files.c.status == status.value).order_by(files.c.queued_at, files.c.id)
         async with self._engine.connect() as connection:
-            query = select(func.count()).select_from(files).where(files.c.status == Status.PENDING.value)
-            return int(await connection.scalar(query) or 0)
+            return [to_file(row) for row in await connection.execute(query.limit(limit))]
 
-    async def claim(self, owner: str, *, limit: int, max_bytes: int) -> list[FileRecord]:
-        """Take the oldest waiting files, at least one where any waits, up to `limit` files or `max_bytes`.
+    async def all_pages(self, size: int = 1000) -> AsyncIterator[list[FileRecord]]:
+        """Give all files of everybody, `size` at a time, ordered by id."""
+        last = ""
+        while True:
+            query = select(files).where(files.c.id > last).order_by(files.c.id).limit(size)
+            async with self._engine.connect() as connection:
+                page = [to_file(row) for row in await connection.execute(query)]
+            if not page:
+                return
+            yield page
+            last = page[-1].id
 
-        They become `processing` under a lease of LEASE_S; two owners never get the same file.
-        """
-        now = time.time()
-        waiting = or_(
-            files.c.status == Status.PENDING.value,
-            and_(files.c.status == Status.PROCESSING.value, files.c.lease_until < now),
-        )
-        oldest = select(files).where(waiting).order_by(files.c.created_at, files.c.id).limit(limit)
-        async with self._claiming, self._engine.begin() as connection:
-            rows = (await connection.execute(oldest.with_for_update(skip_locked=True))).all()
-            taken: list[str] = []
-            size = 0
-            for row in rows:
-                size += row.size_bytes
-                if taken and size > max_bytes:
-                    break
-                taken.append(row.id)
-            if not taken:
-                return []
-            claimed = (
-                update(files)
-                .where(files.c.id.in_(taken))
-                .values(
-                    status=Status.PROCESSING.value,
-                    stage="parse",
-                    progress=0.0,
-                    error=None,
-                    lease_owner=owner,
-                    lease_until=now + LEASE_S,
-                    updated_at=int(now),
-                )
-                .returning(files)
-            )
-            return sorted(map(to_file, await connection.execute(claimed)), key=lambda file: taken.index(file.id))
+    async def untidy(self, *, limit: int) -> list[str]:
+        """Return ids of files whose vectors are to be brought in line with the records."""
+        async with self._engine.connect() as connection:
+            return list(await connection.scalars(select(files.c.id).where(files.c.untidy > 0).limit(limit)))
 
-    async def renew(self, owner: str) -> None:
-        """The heartbeat: extend every lease of this owner."""
-        await self._update(
-            and_(files.c.lease_owner == owner, files.c.status == Status.PROCESSING.value),
-            lease_until=time.time() + LEASE_S,
-        )
+    async def mark_untidy(self, file_id: str) -> None:
+        """Ask for a file's vectors to be brought in line with the records."""
+        await self._update(files.c.id == file_id, untidy=files.c.untidy + 1)
+        self._changes.tell(QUEUE)
 
-    async def release(self, owner: str) -> int:
-        """Put every file this owner works on back in the queue and return how many there were."""
-        return await self._update(
-            and_(files.c.lease_owner == owner, files.c.status == Status.PROCESSING.value),
-            status=Status.PENDING.value,
-            stage="queued",
-            progress=0.0,
-            lease_owner=None,
-            lease_until=0.0,
-        )
-
-    async def advance(self, file_id: str, stage: Stage, progress: float, *, flow_run_id: str | None = None) -> None:
-        """Note how far a file is, from 0 to 1."""
-        values: dict[str, object] = {"stage": stage, "progress": progress}
-        if flow_run_id:
-            values["flow_run_id"] = flow_run_id
-        await self._update(files.c.id == file_id, **values)
-
-    async def complete(self, file_id: str, *, chunk_count: int) -> None:
-        await self._update(
-            files.c.id == file_id,
-            status=Status.COMPLETED.value,
-            stage="done",
-            progress=1.0,
-            error=None,
-            chunk_count=chunk_count,
-            lease_owner=None,
-        )
-
-    async def fail(self, file_id: str, reason: str) -> None:
-        await self._update(files.c.id == file_id, status=Status.FAILED.value, error=reason, lease_owner=None)
-
-    async def delete(self, file_id: str) -> None:
+    async def tidied(self, file_id: str, mark: int) -> None:
+        """Note that a file's vectors are in line, unless something changed since `mark` was read."""
         async with self._engine.begin() as connection:
-            await connection.execute(delete(files).where(files.c.id == file_id))
+            seen = update(files).where(files.c.id == file_id, files.c.untidy == mark)
+            await connection.execute(seen.values(untidy=0))
 
-    async def _update(self, condition: Any, **values: object) -> int:
+    async def _update(self, condition: ColumnElement[bool], **values: object) -> int:
         async with self._engine.begin() as connection:
-            done = await connection.execute(
-                update(files).where(condition).values(updated_at=int(time.time()), **values)
-            )
-        return int(done.rowcount)
+            changed = update(files).where(condition).values(updated_at=int(time.time()), **values)
+            ids = list(await connection.scalars(changed.returning(files.c.id)))
+            await self._changes.publish(connection, *ids, QUEUE)
+        self._changes.tell(*ids)
+        return len(ids)
+
+
+QUEUED: dict[str, Any] = {
+    "status": Status.PENDING.value,
+    "stage": "queued",
+    "progress": 0.0,
+    "lease": None,
+    "lease_until": 0.0,
+}
+"""What a file has that waits."""
+
+FRESH: dict[str, Any] = QUEUED | {
+    "error": None,
+    "failure": None,
+    "attempts": 0,
+    "interruptions": 0,
+    "not_before": 0.0,
+}
+"""What a file has that waits for its first try."""
 
 
 def new_id() -> str:
@@ -194,13 +205,20 @@ def to_file(row: Row[Any]) -> FileRecord:
         content_type=row.content_type,
         size_bytes=row.size_bytes,
         sha256=row.sha256,
+        blob=row.blob,
+        version=row.version,
         status=Status(row.status),
         stage=row.stage,
         progress=row.progress,
         error=row.error,
+        failure=row.failure,
         chunk_count=row.chunk_count,
         flow_run_id=row.flow_run_id,
         metadata=row.metadata,
+        attempts=row.attempts,
+        interruptions=row.interruptions,
+        queued_at=row.queued_at,
+        untidy=row.untidy,
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

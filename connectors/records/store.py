@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, event, make_url
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import URL, Connection, event, func, make_url, select
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ragline.config.settings import Database
+from ragline.connectors.records.changes import Changes
 from ragline.connectors.records.collections import Collections
+from ragline.connectors.records.directories import Directories
 from ragline.connectors.records.embeddings import Embeddings
 from ragline.connectors.records.files import Files
+from ragline.connectors.records.members import Members
+from ragline.connectors.records.queue import Queue
+from ragline.connectors.records.removals import Removals
+from ragline.connectors.records.sources import Sources
 from ragline.connectors.records.users import Users
 from ragline.errors import SetupError, Unavailable
 
@@ -27,8 +37,14 @@ class Records:
     engine: AsyncEngine
     users: Users
     files: Files
+    queue: Queue
+    removals: Removals
     collections: Collections
+    directories: Directories
+    members: Members
     embeddings: Embeddings
+    sources: Sources
+    changes: Changes
 
     async def check(self) -> None:
         """Raise Unavailable when the database does not answer."""
@@ -38,26 +54,74 @@ class Records:
         except SQLAlchemyError as error:
             raise Unavailable(f"the database does not answer: {error}") from error
 
+    @asynccontextmanager
+    async def alone(self, task: str) -> AsyncIterator[bool]:
+        """Hold a lock among all processes on this database for the length of the block; False: another has it.
+
+        Only PostgreSQL is shared by several servers; elsewhere it is always True.
+        """
+        if self.engine.dialect.name != "postgresql":
+            yield True
+            return
+        async with self.engine.begin() as connection:
+            yield bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(lock_number(task)))))
+
     async def close(self) -> None:
+        await self.changes.close()
         await self.engine.dispose()
 
 
 async def open_records(settings: Database, *, data_dir: Path) -> Records:
     """Connect and migrate. Raises SetupError when the database cannot be used."""
-    url = make_url(
-        settings.url.get_secret_value() if settings.url else f"sqlite+aiosqlite:///{data_dir / 'ragline.db'}"
-    )
+    url = url_of(settings, data_dir)
     shown = url.render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).parent.is_dir():
+        raise SetupError(f"cannot use the database {shown}: its folder is not there")
     try:
-        engine = create_async_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
-        if url.get_backend_name() == "sqlite":
+        lite = url.get_backend_name() == "sqlite"
+        options = {"connect_args": {"factory": Letting}} if lite else {"pool_pre_ping": True}
+        engine = create_async_engine(url, **options)
+        if lite:
             event.listen(engine.sync_engine, "connect", prepare_sqlite)
         async with engine.begin() as connection:
             await connection.run_sync(migrate)
-    except (OperationalError, OSError, ModuleNotFoundError) as error:
+    except (DBAPIError, NoSuchModuleError, OSError, ModuleNotFoundError) as error:
         reason = getattr(error, "orig", None) or error
         raise SetupError(f"cannot use the database {shown}: {reason}") from error
-    return Records(engine, Users(engine), Files(engine), Collections(engine), Embeddings(engine))
+    changes = Changes(engine)
+    return Records(
+        engine=engine,
+        users=Users(engine),
+        files=Files(engine, changes),
+        queue=Queue(engine, changes),
+        removals=Removals(engine, changes),
+        collections=Collections(engine, changes),
+        directories=Directories(engine),
+        members=Members(engine),
+        embeddings=Embeddings(engine),
+        sources=Sources(engine, changes),
+        changes=changes,
+    )
+
+
+def url_of(settings: Database, data_dir: Path) -> URL:
+    """Return the URL of the database; `postgresql://` and `postgres://`, as others write it, are understood."""
+    if settings.url is None:
+        return make_url(f"sqlite+aiosqlite:///{data_dir / 'ragline.db'}")
+    url = make_url(settings.url.get_secret_value())
+    return url.set(drivername="postgresql+asyncpg") if url.drivername in ("postgres", "postgresql") else url
+
+
+class Letting(sqlite3.Connection):
+    """Lets go of its lock when it is closed.
+
+    When a task is cancelled, SQLAlchemy closes the connection it used. With a statement half read SQLite would keep
+    such a connection, and its lock on the whole file, until the garbage collector comes by.
+    """
+
+    def close(self) -> None:
+        self.rollback()
+        super().close()
 
 
 def prepare_sqlite(connection: object, _: ConnectionPoolEntry) -> None:
@@ -69,11 +133,18 @@ def prepare_sqlite(connection: object, _: ConnectionPoolEntry) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    """Apply the migrations that are missing."""
+    """Apply the migrations that are missing; where several processes start at once, the others wait for the first."""
     from alembic import command
     from alembic.config import Config
 
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(lock_number("migrate"))))
     config = Config()
     config.set_main_option("script_location", MIGRATIONS)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def lock_number(task: str) -> int:
+    """Return the number by which PostgreSQL knows a lock of ours: 64 bits, signed."""
+    return int.from_bytes(hashlib.sha256(f"ragline {task}".encode()).digest()[:8], signed=True)

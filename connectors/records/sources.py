@@ -1,0 +1,202 @@
+"""Sources: who syncs one now, and what each had at its last sync."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ragline.connectors.records.changes import QUEUE, Changes
+from ragline.connectors.records.directories import portions
+from ragline.connectors.records.tables import entries, files, sources
+from ragline.errors import Conflict
+from ragline.types import Json
+
+LEASE_S = 60.0
+"""How long a sync holds its source without a heartbeat."""
+
+KEPT = "the source has it no more; its file was kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A document of a source as it was last seen. `tag` and `size_bytes` are the source's, None where it said none.
+
+    `sha256` is of the bytes that its file holds. Without `file_id` and `error` somebody deleted the file in Ragline.
+    `error` says why the document of this tag could not be taken in; a file it may have is an older state of it.
+    """
+
+    path: str
+    tag: str | None = None
+    size_bytes: int | None = None
+    sha256: str | None = None
+    file_id: str | None = None
+    error: str | None = None
+
+    @property
+    def kept(self) -> bool:
+        """The source has it no more, and its file stays; should the document come back, it goes on with this file."""
+        return self.error == KEPT
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of a source. `error` is of the last sync, `synced_at` the end of the last one without, Unix s."""
+
+    fingerprint: str | None = None
+    error: str | None = None
+    synced_at: int | None = None
+    entries: Mapping[str, Known] = field(default_factory=dict)
+
+
+class Sources:
+    """All writes but the first need the lease: Conflict says that another sync has taken the source over."""
+
+    def __init__(self, engine: AsyncEngine, changes: Changes) -> None:
+        self._engine = engine
+        self._changes = changes
+
+    async def begin(self, name: str, owner: str) -> str:
+        """Take a source for one sync and return the lease, which holds LEASE_S beyond each `renew`.
+
+        Raises Conflict, saying since when and by whom, while another sync holds it; one that died is taken over.
+        """
+        now = time.time()
+        lease = f"{int(now)} {owner[:200]} {uuid.uuid4().hex}"
+        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
+        new = dialect.insert(sources).values(name=name, lease_until=0.0).on_conflict_do_nothing()
+        free = or_(sources.c.lease.is_(None), sources.c.lease_until < now)
+        async with self._engine.begin() as connection:
+            await connection.execute(new)
+            taken = update(sources).where(sources.c.name == name, free)
+            if not (await connection.execute(taken.values(lease=lease, lease_until=now + LEASE_S))).rowcount:
+                held = await connection.scalar(select(sources.c.lease).where(sources.c.name == name))
+                raise Conflict(f"source {name!r} is being synced {shown(held or '')}; wait for its end")
+        return lease
+
+    async def renew(self, name: str, lease: str) -> None:
+        """The heartbeat: extend the lease. Raises Conflict when it is lost."""
+        async with self._engine.begin() as connection:
+            await self._hold(connection, name, lease)
+
+    async def finish(self, name: str, lease: str, *, fingerprint: str | None, error: str | None) -> None:
+        """Let go of the source and note how the sync ended. Raises Conflict when the lease is lost."""
+        ended: dict[str, object] = {"synced_at": int(time.time())} if error is None else {}
+        async with self._engine.begin() as connection:
+            await self._hold(connection, name, lease)
+            free = update(sources).where(sources.c.name == name)
+            await connection.execute(
+                free.values(lease=None, lease_until=0.0, fingerprint=fingerprint, error=error, **ended)
+            )
+
+    async def state(self, name: str, user_id: str) -> State:
+        """Return what is known of a source; nothing of one that was never synced.
+
+        A file that a sync took in and had no time to note (it was killed) is found by its metadata, without a tag.
+        Only files of this user, the owner of what is synced, count: metadata is whatever an upload says.
+        """
+        linked = select(entries, files.c.sha256.label("stored")).outerjoin(files, entries.c.file_id == files.c.id)
+        told = select(files.c.id, files.c.sha256, files.c.metadata["path"].as_string().label("path")).where(
+            files.c.metadata["source"].as_string() == name, files.c.user_id == user_id
+        )
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(sources).where(sources.c.name == name))).first()
+            rows = await connection.execute(linked.where(entries.c.source == name))
+            known = {each.path: to_known(each) for each in rows}
+            for file in await connection.execute(told.order_by(files.c.created_at, files.c.id)):
+                if file.path and (file.path not in known or known[file.path].file_id is None):
+                    known[file.path] = Known(file.path, sha256=file.sha256, file_id=file.id)
+        if row is None:
+            return State(entries=known)
+        return State(row.fingerprint, row.error, row.synced_at, known)
+
+    async def put_entry(self, name: str, lease: str, known: Known) -> None:
+        """Note a document as it was seen now, in place of what was known of its path."""
+        async with self._engine.begin() as connection:
+            await self._hold(connection, name, lease)
+            await self._put(connection, name, known)
+
+    async def drop_entries(self, name: str, lease: str, paths: Sequence[str]) -> None:
+        """Forget documents; what became of their files is not decided here."""
+        async with self._engine.begin() as connection:
+            await self._hold(connection, name, lease)
+            for some in portions([path_hash(path) for path in paths]):
+                gone = delete(entries).where(entries.c.source == name, entries.c.path_sha256.in_(some))
+                await connection.execute(gone)
+
+    async def move_entry(
+        self, name: str, lease: str, old_path: str, new: Known, *, filename: str, metadata: Mapping[str, Json]
+    ) -> bool:
+        """Give a document another path, and its file another name and metadata. False: the file has gone meanwhile.
+
+        All at once; the passages follow the name.
+        """
+        async with self._engine.begin() as connection:
+            await self._hold(connection, name, lease)
+            file = update(files).where(files.c.id == new.file_id)
+            renamed = file.values(
+                filename=filename,
+                metadata=dict(metadata),
+                untidy=files.c.untidy + 1,
+                updated_at=int(time.time()),
+            )
+            if not (await connection.execute(renamed)).rowcount:
+                return False
+            old = delete(entries).where(entries.c.source == name, entries.c.path_sha256 == path_hash(old_path))
+            await connection.execute(old)
+            await self._put(connection, name, new)
+            told = [new.file_id or "", QUEUE]
+            await self._changes.publish(connection, *told)
+        self._changes.tell(*told)
+        return True
+
+    async def _put(self, connection: AsyncConnection, name: str, known: Known) -> None:
+        key = path_hash(known.path)
+        await connection.execute(delete(entries).where(entries.c.source == name, entries.c.path_sha256 == key))
+        row = {
+            "source": name,
+            "path_sha256": key,
+            "path": known.path,
+            "tag": known.tag,
+            "size_bytes": known.size_bytes,
+            "sha256": known.sha256,
+            # One that was deleted meanwhile is no link: nothing rather than an error.
+            "file_id": select(files.c.id).where(files.c.id == known.file_id).scalar_subquery(),
+            "error": known.error,
+            "updated_at": int(time.time()),
+        }
+        await connection.execute(insert(entries).values(row))
+
+    async def _hold(self, connection: AsyncConnection, name: str, lease: str) -> None:
+        """Extend the lease, and let nobody else take it until the transaction ends. Raises Conflict when it is lost."""
+        held = update(sources).where(sources.c.name == name, sources.c.lease == lease)
+        if not (await connection.execute(held.values(lease_until=time.time() + LEASE_S))).rowcount:
+            raise Conflict(f"source {name!r}: another sync has taken over, this one stood still for {LEASE_S:g} s")
+
+
+def shown(lease: str) -> str:
+    """Return since when and by whom a source is held."""
+    started, owner, _ = lease.split(" ")
+    return f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(int(started)))} by {owner}"
+
+
+def path_hash(path: str) -> str:
+    return hashlib.sha256(path.encode()).hexdigest()
+
+
+def to_known(row: Row[Any]) -> Known:
+    return Known(
+        path=row.path,
+        tag=row.tag,
+        size_bytes=row.size_bytes,
+        sha256=row.stored or row.sha256,
+        file_id=row.file_id,
+        error=row.error,
+    )
