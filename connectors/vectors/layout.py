@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict, cast
 
 import numpy as np
 
-from ragline.connectors.vectors.protocol import Point
+from ragline.connectors.vectors.protocol import Census, Held, Label, Point
 from ragline.errors import SetupError
 from ragline.types import Chunk, Hit, Passage, Scope
 
@@ -24,6 +25,13 @@ RRF_K = 61
 
 PAGE_POINTS = 1000
 """Points read in one call when all of a file's are wanted."""
+
+DELETE_FILES = 500
+"""Files deleted in one call: the ids in its filter."""
+
+CENSUS_FIELDS = ["file_id", "version", "state", "name", "collection_ids"]
+"""What a census reads of each point. Facets would not do: they count values of one field, not files with versions,
+and the engine takes 0.4 s in one piece for 10,000 distinct ones."""
 
 
 class Payload(TypedDict):
@@ -79,8 +87,41 @@ def passage_of(point_id: object, payload: Payload) -> Passage:
         language=payload["language"],
     )
     return Passage(
-        id=str(point_id), file_id=payload["file_id"], user_id=payload["user_id"], name=payload["name"], chunk=chunk
+        id=str(point_id),
+        file_id=payload["file_id"],
+        version=payload["version"],
+        user_id=payload["user_id"],
+        name=payload["name"],
+        chunk=chunk,
     )
+
+
+class Tally:
+    """Adds up a census, point by point. It makes few objects that stay: many of them make long garbage collections."""
+
+    def __init__(self) -> None:
+        self._points = 0
+        self._files: defaultdict[str, dict[str, Held]] = defaultdict(dict)
+        self._collections: Counter[str] = Counter()
+
+    def add(self, payload: Payload) -> None:
+        """Count a point by the fields CENSUS_FIELDS of its payload."""
+        versions = self._files[payload["file_id"]]
+        held = versions.get(payload["version"], NOTHING)
+        labels = frozenset({Label(payload["name"], tuple(sorted(payload["collection_ids"])))})
+        versions[payload["version"]] = Held(
+            points=held.points + 1,
+            published=held.published + (payload["state"] == "published"),
+            labels=held.labels if labels <= held.labels else held.labels | labels,
+        )
+        self._points += 1
+        self._collections.update(payload["collection_ids"])
+
+    def census(self) -> Census:
+        return Census(points=self._points, files=dict(self._files), collections=dict(self._collections))
+
+
+NOTHING = Held(points=0, published=0, labels=frozenset())
 
 
 def numbers(dense: Sequence[float]) -> list[float]:

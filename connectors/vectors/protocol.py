@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,30 +27,74 @@ class Query:
     sparse: SparseVector
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a point says of its file beside the passage. `collection_ids` are sorted."""
+
+    name: str
+    collection_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a store holds of one version of a file: how many points, how many of them can be found, all their labels."""
+
+    points: int
+    published: int
+    labels: frozenset[Label]
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Everything a store holds, counted: by file id and version, and points by collection id."""
+
+    points: int
+    files: Mapping[str, Mapping[str, Held]]
+    collections: Mapping[str, int]
+
+
 class VectorStore(Protocol):
-    """Passages of one embedding model, all tenants together. All writes may be repeated."""
+    """Passages of one embedding model, all tenants together. All writes may be repeated.
+
+    A file's passages come in versions. The store holds any number of them; which one answers, the records say.
+    """
 
     async def stage(self, points: Sequence[Point], *, version: str) -> None:
         """Store points of a file's new version; no search finds them before `publish`. Upserts by passage id."""
 
-    async def publish(self, file_id: str, *, version: str) -> None:
-        """Make this version's points of the file findable, then delete those of every other version."""
+    async def publish(self, file_id: str, *, version: str) -> int:
+        """Make this version's points of the file findable, beside those of other versions.
+
+        Returns how many there are: fewer than were staged means that some are lost, and it must not be shown.
+        """
+
+    async def drop_stale(self, file_id: str, *, keep: str) -> None:
+        """Delete the file's points of every version but one, staged ones included."""
+
+    async def drop_version(self, file_id: str, version: str) -> None:
+        """Delete one version of a file; none there is no error."""
 
     async def search(self, query: Query, scope: Scope, *, limit: int, candidates: int) -> list[Hit]:
-        """Return at most `limit` published passages inside `scope`, best first.
+        """Return at most `limit` published passages of any version inside `scope`, best first.
 
         Each of the dense and the lexical search brings `candidates`; they are fused by reciprocal rank fusion
         (k = 60). `Hit.score` is the fused score, `Hit.cosine` the cosine of the dense vectors in -1..1.
         """
 
-    async def passages(self, file_id: str) -> list[Passage]:
-        """Return the published passages of a file in document order."""
+    async def passages(self, file_id: str, *, version: str) -> list[Passage]:
+        """Return the published passages of one version of a file in document order."""
 
-    async def set_collections(self, file_id: str, collection_ids: Sequence[str]) -> None:
-        """Replace the collections of all of a file's points, staged ones included."""
+    async def relabel(self, file_id: str, *, name: str, collection_ids: Sequence[str]) -> None:
+        """Replace the name and the collections of all of a file's points, staged ones included."""
 
     async def delete_file(self, file_id: str) -> None:
         """Delete all points of a file; none there is no error."""
+
+    async def delete_files(self, file_ids: Sequence[str]) -> None:
+        """Delete all points of any number of files."""
+
+    async def census(self) -> Census:
+        """Count everything. Reads page by page: what is written meanwhile may be in it or not, or in part."""
 
     async def count(self) -> int:
         """Return the number of points, staged ones included."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import Literal, cast
 
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from ragline.connectors.vectors import layout
-from ragline.connectors.vectors.protocol import Point, Query
+from ragline.connectors.vectors.protocol import Census, Point, Query
 from ragline.errors import SetupError, Unavailable
 from ragline.types import Hit, Passage, Scope, SparseVector
 
@@ -61,12 +61,18 @@ class ServerVectors:
             with _translated(self._url):
                 await self._client.upsert(self._collection, made, wait=True)
 
-    async def publish(self, file_id: str, *, version: str) -> None:
-        of_file, of_version = _is("file_id", file_id), _is("version", version)
-        new, stale = models.Filter(must=[of_file, of_version]), models.Filter(must=[of_file], must_not=[of_version])
+    async def publish(self, file_id: str, *, version: str) -> int:
+        of_version = models.Filter(must=[_is("file_id", file_id), _is("version", version)])
+        shown = models.Filter(must=[of_version, _is("state", "published")])
+        await self._set_payload(of_version, {"state": "published"})
         with _translated(self._url):
-            await self._client.set_payload(self._collection, {"state": "published"}, points=new, wait=True)
-            await self._client.delete(self._collection, models.FilterSelector(filter=stale), wait=True)
+            return (await self._client.count(self._collection, shown, exact=True)).count
+
+    async def drop_stale(self, file_id: str, *, keep: str) -> None:
+        await self._delete(models.Filter(must=[_is("file_id", file_id)], must_not=[_is("version", keep)]))
+
+    async def drop_version(self, file_id: str, version: str) -> None:
+        await self._delete(models.Filter(must=[_is("file_id", file_id), _is("version", version)]))
 
     async def search(self, query: Query, scope: Scope, *, limit: int, candidates: int) -> list[Hit]:
         layout.check_dimension(self._dimension, len(query.dense), where=self._url)
@@ -94,30 +100,30 @@ class ServerVectors:
             query.dense,
         )
 
-    async def passages(self, file_id: str) -> list[Passage]:
-        published = models.Filter(must=[_is("file_id", file_id), _is("state", "published")])
-        found: list[Passage] = []
-        offset: models.ExtendedPointId | None = None
-        while True:
-            with _translated(self._url):
-                records, following = await self._client.scroll(
-                    self._collection, published, limit=layout.PAGE_POINTS, offset=offset, with_payload=True
-                )
-            found += [_passage(record) for record in records]
-            if following is None:
-                return layout.in_document_order(found)
-            offset = cast("models.ExtendedPointId", following)
+    async def passages(self, file_id: str, *, version: str) -> list[Passage]:
+        published = models.Filter(must=[_is("file_id", file_id), _is("version", version), _is("state", "published")])
+        return layout.in_document_order(
+            [_passage(record) async for page in self._scroll(published, fields=True) for record in page]
+        )
 
-    async def set_collections(self, file_id: str, collection_ids: Sequence[str]) -> None:
-        of_file = models.Filter(must=[_is("file_id", file_id)])
-        payload = {"collection_ids": list(collection_ids)}
-        with _translated(self._url):
-            await self._client.set_payload(self._collection, payload, points=of_file, wait=True)
+    async def relabel(self, file_id: str, *, name: str, collection_ids: Sequence[str]) -> None:
+        payload: dict[str, object] = {"name": name, "collection_ids": list(collection_ids)}
+        await self._set_payload(models.Filter(must=[_is("file_id", file_id)]), payload)
 
     async def delete_file(self, file_id: str) -> None:
-        of_file = models.FilterSelector(filter=models.Filter(must=[_is("file_id", file_id)]))
-        with _translated(self._url):
-            await self._client.delete(self._collection, of_file, wait=True)
+        await self._delete(models.Filter(must=[_is("file_id", file_id)]))
+
+    async def delete_files(self, file_ids: Sequence[str]) -> None:
+        for start in range(0, len(file_ids), layout.DELETE_FILES):
+            some = models.MatchAny(any=list(file_ids[start : start + layout.DELETE_FILES]))
+            await self._delete(models.Filter(must=[models.FieldCondition(key="file_id", match=some)]))
+
+    async def census(self) -> Census:
+        tally = layout.Tally()
+        async for page in self._scroll(None, fields=layout.CENSUS_FIELDS):
+            for record in page:
+                tally.add(cast("layout.Payload", record.payload))
+        return tally.census()
 
     async def count(self) -> int:
         with _translated(self._url):
@@ -126,6 +132,29 @@ class ServerVectors:
     async def close(self) -> None:
         """Close the connections; the server keeps what it has. May be called again."""
         await self._client.close()
+
+    async def _scroll(
+        self, inside: models.Filter | None, *, fields: Literal[True] | list[str]
+    ) -> AsyncIterator[list[models.Record]]:
+        """Give all points inside the filter, page by page, with these fields of their payload."""
+        offset: models.ExtendedPointId | None = None
+        while True:
+            with _translated(self._url):
+                records, following = await self._client.scroll(
+                    self._collection, inside, limit=layout.PAGE_POINTS, offset=offset, with_payload=fields
+                )
+            yield records
+            if following is None:
+                return
+            offset = cast("models.ExtendedPointId", following)
+
+    async def _set_payload(self, points: models.Filter, payload: dict[str, object]) -> None:
+        with _translated(self._url):
+            await self._client.set_payload(self._collection, payload, points=points, wait=True)
+
+    async def _delete(self, points: models.Filter) -> None:
+        with _translated(self._url):
+            await self._client.delete(self._collection, models.FilterSelector(filter=points), wait=True)
 
 
 async def _prepare(client: AsyncQdrantClient, name: str, dimension: int, *, where: str) -> None:

@@ -40,6 +40,7 @@ def point(
     passage = Passage(
         id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{file_id}\x1f{version}\x1f{index}\x1f{text}")),
         file_id=file_id,
+        version=version,
         user_id=user_id,
         name=f"{file_id}.txt",
         chunk=chunk,

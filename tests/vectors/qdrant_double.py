@@ -32,8 +32,14 @@ def _query(engine: QdrantClient, name: str, body: Any) -> object:
 
 def _scroll(engine: QdrantClient, name: str, body: Any) -> object:
     wanted = models.ScrollRequest.model_validate(body)
-    records, offset = engine.scroll(name, wanted.filter, limit=wanted.limit or 10, offset=wanted.offset)
+    records, offset = engine.scroll(
+        name, wanted.filter, limit=wanted.limit or 10, offset=wanted.offset, with_payload=body.get("with_payload", True)
+    )
     return {"points": records, "next_page_offset": offset}
+
+
+def _count(engine: QdrantClient, name: str, body: Any) -> object:
+    return engine.count(name, models.CountRequest.model_validate(body).filter)
 
 
 def _create(engine: QdrantClient, name: str, body: Any) -> object:
@@ -62,7 +68,7 @@ PATHS: list[tuple[str, str, Answer]] = [
     ),
     ("POST", "/points/query", _query),
     ("POST", "/points/scroll", _scroll),
-    ("POST", "/points/count", lambda engine, name, body: engine.count(name)),
+    ("POST", "/points/count", _count),
 ]
 
 

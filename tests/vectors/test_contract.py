@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from ragline.config.settings import Vectors
 from ragline.connectors.vectors import open_vectors
-from ragline.connectors.vectors.protocol import Point, VectorStore
+from ragline.connectors.vectors.protocol import Census, Held, Label, Point, VectorStore
 from ragline.errors import SetupError
 from ragline.types import Hit, Scope, SparseVector
 
@@ -23,8 +24,8 @@ EVERYTHING = Scope()
 
 async def store_all(store: VectorStore, points: Sequence[Point], *, version: str = "v1") -> None:
     await store.stage(points, version=version)
-    for file_id in {stored.passage.file_id for stored in points}:
-        await store.publish(file_id, version=version)
+    for file_id, count in Counter(stored.passage.file_id for stored in points).items():
+        assert await store.publish(file_id, version=version) == count
 
 
 async def found(store: VectorStore, text: str = "", *, scope: Scope = EVERYTHING, limit: int = 50) -> list[Hit]:
@@ -37,15 +38,20 @@ async def texts(store: VectorStore, scope: Scope = EVERYTHING) -> set[str]:
 
 async def test_an_empty_store_finds_nothing_and_has_nothing(store: VectorStore) -> None:
     assert await found(store, "anything") == []
-    assert await store.passages("file-1") == []
+    assert await store.passages("file-1", version="v1") == []
     assert await store.count() == 0
+    assert await store.census() == Census(points=0, files={}, collections={})
 
 
 async def test_writes_about_an_unknown_file_are_no_error(store: VectorStore) -> None:
     await store.stage([], version="v1")
-    await store.publish("nowhere", version="v1")
-    await store.set_collections("nowhere", ["c"])
+    assert await store.publish("nowhere", version="v1") == 0
+    await store.drop_stale("nowhere", keep="v1")
+    await store.drop_version("nowhere", "v1")
+    await store.relabel("nowhere", name="n", collection_ids=["c"])
     await store.delete_file("nowhere")
+    await store.delete_files([])
+    await store.delete_files(["nowhere", "neither"])
     assert await store.count() == 0
 
 
@@ -53,7 +59,7 @@ async def test_staged_points_are_counted_but_not_found(store: VectorStore) -> No
     await store.stage([point("an apple")], version="v1")
     assert await store.count() == 1
     assert await found(store, "apple") == []
-    assert await store.passages("file-1") == []
+    assert await store.passages("file-1", version="v1") == []
 
 
 async def test_a_published_passage_comes_back_as_it_was_written(store: VectorStore) -> None:
@@ -61,14 +67,14 @@ async def test_a_published_passage_comes_back_as_it_was_written(store: VectorSto
     await store_all(store, [written])
     [hit] = await found(store, "été")
     assert hit.passage == written.passage
-    assert await store.passages("dossier-é") == [written.passage]
+    assert await store.passages("dossier-é", version="v1") == [written.passage]
 
 
 async def test_a_passage_without_a_page_comes_back_without_one(store: VectorStore) -> None:
     made = point("an apple")
     pageless = replace(made.passage, chunk=replace(made.passage.chunk, page=None))
     await store_all(store, [replace(made, passage=pageless)])
-    assert await store.passages("file-1") == [pageless]
+    assert await store.passages("file-1", version="v1") == [pageless]
 
 
 async def test_a_passage_without_words_is_found_by_its_meaning(store: VectorStore) -> None:
@@ -83,25 +89,45 @@ async def test_a_text_of_ten_thousand_characters_comes_back_whole(store: VectorS
     assert hit.passage.chunk.text == text
 
 
-async def test_publishing_a_new_version_replaces_the_old_one(store: VectorStore) -> None:
+async def test_two_published_versions_are_found_each_under_its_own(store: VectorStore) -> None:
     await store_all(store, [point("old one"), point("old two", index=1)])
     await store.stage([point("new", version="v2")], version="v2")
     assert await texts(store) == {"old one", "old two"}
-    await store.publish("file-1", version="v2")
-    assert await texts(store) == {"new"}
-    assert await store.count() == 1
+    assert await store.publish("file-1", version="v2") == 1
+    versions = {hit.passage.chunk.text: hit.passage.version for hit in await found(store)}
+    assert versions == {"old one": "v1", "old two": "v1", "new": "v2"}
+    assert [passage.version for passage in await store.passages("file-1", version="v2")] == ["v2"]
+    assert len(await store.passages("file-1", version="v1")) == 2
 
 
-async def test_publishing_leaves_other_files_alone(store: VectorStore) -> None:
-    await store_all(store, [point("one"), point("other", file_id="file-2")])
-    await store_all(store, [point("two", version="v2")], version="v2")
-    assert await texts(store) == {"two", "other"}
+async def test_publishing_says_how_many_points_a_version_has(store: VectorStore) -> None:
+    await store_all(store, [point("other", file_id="file-2"), point("old")])
+    await store.stage([point("one", version="v2"), point("two", index=1, version="v2")], version="v2")
+    assert await store.publish("file-1", version="v2") == 2
+    assert await store.publish("file-1", version="v2") == 2
+    await store.stage([point("three", index=2, version="v2")], version="v2")
+    assert await store.publish("file-1", version="v2") == 3
+    assert await store.publish("file-1", version="v3") == 0
 
 
-async def test_publishing_a_version_without_points_empties_the_file(store: VectorStore) -> None:
-    await store_all(store, [point("old")])
-    await store.publish("file-1", version="v2")
-    assert await store.count() == 0
+async def test_the_stale_go_and_the_kept_version_stays(store: VectorStore) -> None:
+    await store_all(store, [point("old"), point("other", file_id="file-2")])
+    await store_all(store, [point("new", version="v2")], version="v2")
+    await store.stage([point("half", version="v3")], version="v3")
+    await store.drop_stale("file-1", keep="v2")
+    assert await texts(store) == {"new", "other"}
+    assert await store.count() == 2
+    await store.drop_stale("file-1", keep="")
+    assert await texts(store) == {"other"}
+
+
+async def test_one_version_is_dropped_and_the_others_stay(store: VectorStore) -> None:
+    await store_all(store, [point("old"), point("other", file_id="file-2")])
+    await store.stage([point("new", version="v2")], version="v2")
+    await store.drop_version("file-1", "v2")
+    assert await store.count() == 2
+    await store.drop_version("file-1", "v1")
+    assert await texts(store) == {"other"}
 
 
 async def test_writing_twice_leaves_one(store: VectorStore) -> None:
@@ -115,12 +141,12 @@ async def test_writing_twice_leaves_one(store: VectorStore) -> None:
 async def test_more_points_than_one_request_holds_are_all_written(store: VectorStore) -> None:
     await store_all(store, [point(f"number {index}", index=index) for index in range(250)])
     assert await store.count() == 250
-    assert len(await store.passages("file-1")) == 250
+    assert len(await store.passages("file-1", version="v1")) == 250
 
 
 async def test_passages_come_in_document_order(store: VectorStore) -> None:
     await store_all(store, [point(f"part {index}", index=index) for index in (10, 2, 0, 1)])
-    assert [passage.chunk.index for passage in await store.passages("file-1")] == [0, 1, 2, 10]
+    assert [passage.chunk.index for passage in await store.passages("file-1", version="v1")] == [0, 1, 2, 10]
 
 
 async def test_deleting_a_file_takes_its_staged_points_too(store: VectorStore) -> None:
@@ -129,6 +155,12 @@ async def test_deleting_a_file_takes_its_staged_points_too(store: VectorStore) -
     await store.delete_file("file-1")
     assert await texts(store) == {"kept"}
     assert await store.count() == 1
+
+
+async def test_many_files_are_deleted_at_once(store: VectorStore) -> None:
+    await store.stage([point("text", file_id=f"f{number}") for number in range(601)], version="v1")
+    await store.delete_files([f"f{number}" for number in range(600)])
+    assert list((await store.census()).files) == ["f600"]
 
 
 async def test_vectors_may_be_rows_of_a_matrix(store: VectorStore) -> None:
@@ -192,17 +224,44 @@ async def test_a_narrow_scope_is_searched_before_the_candidates_are_cut(store: V
     assert [hit.passage.chunk.text for hit in hits] == ["the needle"]
 
 
-async def test_collections_are_replaced_for_published_and_staged_points(store: VectorStore) -> None:
+async def test_name_and_collections_are_replaced_for_published_and_staged_points(store: VectorStore) -> None:
     await store_all(store, [point("now", collection_ids=("old",))])
     await store.stage([point("next", version="v2", collection_ids=("old",))], version="v2")
-    await store.set_collections("file-1", ["new", "other"])
+    await store.relabel("file-1", name="renamed.txt", collection_ids=["new", "other"])
     assert await texts(store, Scope(collection_ids=frozenset({"old"}))) == set()
     assert await texts(store, Scope(collection_ids=frozenset({"new"}))) == {"now"}
     await store.publish("file-1", version="v2")
-    assert await texts(store, Scope(collection_ids=frozenset({"other"}))) == {"next"}
-    await store.set_collections("file-1", [])
+    hits = await found(store, scope=Scope(collection_ids=frozenset({"other"})))
+    assert {(hit.passage.chunk.text, hit.passage.name) for hit in hits} == {
+        ("now", "renamed.txt"),
+        ("next", "renamed.txt"),
+    }
+    await store.relabel("file-1", name="renamed.txt", collection_ids=[])
     assert await texts(store, Scope(collection_ids=frozenset({"new", "other"}))) == set()
-    assert await texts(store) == {"next"}
+    assert await texts(store) == {"now", "next"}
+
+
+async def test_a_census_counts_by_file_version_and_collection(store: VectorStore) -> None:
+    await store_all(store, [point(f"{index}", index=index, collection_ids=("b", "a")) for index in range(3)])
+    await store.stage([point("next", version="v2", collection_ids=("a",))], version="v2")
+    await store_all(store, [point("other", file_id="file-2")])
+    ours, next_one = Label("file-1.txt", ("a", "b")), Label("file-1.txt", ("a",))
+    assert await store.census() == Census(
+        points=5,
+        files={
+            "file-1": {
+                "v1": Held(points=3, published=3, labels=frozenset({ours})),
+                "v2": Held(points=1, published=0, labels=frozenset({next_one})),
+            },
+            "file-2": {"v1": Held(points=1, published=1, labels=frozenset({Label("file-2.txt", ())}))},
+        },
+        collections={"a": 4, "b": 3},
+    )
+
+
+async def test_a_census_counts_more_points_than_one_page_holds(store: VectorStore) -> None:
+    await store_all(store, [point(f"number {index}", index=index) for index in range(1201)])
+    assert (await store.census()).files["file-1"]["v1"].published == 1201
 
 
 async def test_one_search_finds_the_exact_code_and_the_paraphrase(store: VectorStore) -> None:
@@ -307,6 +366,7 @@ async def test_readers_and_writers_work_at_the_same_time(store: VectorStore) -> 
                 point(f"{version} {index}", file_id=f"f{number}", index=index, version=version) for index in range(20)
             ]
             await store_all(store, made, version=version)
+            await store.drop_stale(f"f{number}", keep=version)
 
     async def read() -> None:
         for _ in range(10):
@@ -316,4 +376,5 @@ async def test_readers_and_writers_work_at_the_same_time(store: VectorStore) -> 
     await asyncio.gather(*(write(number) for number in range(4)), *(read() for _ in range(3)))
     assert await store.count() == 80
     for number in range(4):
-        assert [passage.chunk.text for passage in await store.passages(f"f{number}")] == [f"v2 {i}" for i in range(20)]
+        passages = await store.passages(f"f{number}", version="v2")
+        assert [passage.chunk.text for passage in passages] == [f"v2 {index}" for index in range(20)]
