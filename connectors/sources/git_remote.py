@@ -1,0 +1,133 @@
+"""Where a git repository is, and a client that reaches it within limits of time and network."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+from urllib.parse import urlsplit
+
+from dulwich.client import GitClient, default_user_agent_string, get_transport_and_path
+from dulwich.config import StackedConfig
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from ragline.connectors.sources.addresses import is_public
+from ragline.errors import BadInput, Forbidden
+
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 120.0
+"""Longest silence of a server: it counts and packs objects before it sends the first."""
+
+SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+"""Never asks for a password, never waits for ever."""
+
+NAME_BESIDE_TOKEN = "oauth2"
+"""Hosts that take a token look at the password only, but a name there must be."""
+
+_SCP = re.compile(r"(?:\w[\w.-]*@)?(\w[\w.-]*):(.+)")  # git@host:path
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A repository's location taken apart; `host` and `port` are "" and 0 for one on this machine."""
+
+    url: str
+    scheme: Literal["http", "https", "ssh", "file"]
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+
+def place_of(location: str) -> Place:
+    """Take a location apart. Raises BadInput for one that is not supported, or that has a password in it."""
+    if "://" not in location:
+        found = _SCP.fullmatch(location)
+        if found is None:
+            return Place(str(Path(location).expanduser().absolute()), "file")
+        return Place(location, "ssh", found[1], 22, found[2].lstrip("/"))
+    try:
+        parts = urlsplit(location)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise BadInput(f"location: not a valid address: {error}") from error
+    if parts.password:
+        raise BadInput(f"location: the address of {host!r} has a password in it; write it to secrets.password")
+    if parts.scheme == "file":
+        return Place(location, "file")
+    ports = {"http": 80, "https": 443, "ssh": 22}
+    if parts.scheme not in ports or not re.match(r"[\w:]", host):
+        known = "https://, http://, ssh://, user@host:path, file://, a folder"
+        raise BadInput(f"location: {location!r} is no repository that can be read safely; use one of {known}")
+    scheme = cast('Literal["http", "https", "ssh"]', parts.scheme)
+    return Place(location, scheme, host, port or ports[scheme], parts.path.lstrip("/"))
+
+
+@contextmanager
+def connect(
+    place: Place, *, username: str | None, password: str | None, ssh_key: str | None, allow_private: bool
+) -> Iterator[tuple[GitClient, bytes]]:
+    """Give a client and the path to ask it for; `username` and `password` are for http and https.
+
+    Over these, no private address is spoken to unless `allow_private`, also where a redirect leads there: the client
+    then raises Forbidden. Proxies and git's settings of this machine play no part.
+    """
+    web = place.scheme in ("http", "https")
+    with closing(_Pool(allow_private)) as pool:
+        client, path = get_transport_and_path(
+            place.url,
+            config=StackedConfig([]),
+            quiet=True,
+            username=(username or NAME_BESIDE_TOKEN) if web and password else None,
+            password=password if web else None,
+            key_filename=ssh_key,
+            ssh_command=SSH,
+            pool_manager=pool,
+        )
+        with closing(client):
+            yield client, path.encode()
+
+
+class _Pool(PoolManager):
+    def __init__(self, allow_private: bool) -> None:
+        super().__init__(
+            headers={"User-Agent": default_user_agent_string()},
+            timeout=Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+            retries=Retry(total=5, connect=1, read=0, redirect=3, other=0),
+        )
+        if not allow_private:
+            self.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTLSPool}
+
+    def close(self) -> None:
+        self.clear()
+
+
+class _PublicConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _public(super()._new_conn(), self.host)
+
+
+class _PublicTLSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _public(super()._new_conn(), self.host)
+
+
+class _PublicPool(HTTPConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+class _PublicTLSPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicTLSConnection
+
+
+def _public(connected: socket.socket, host: str) -> socket.socket:
+    """Let go of a private address before anything is said to it."""
+    address = connected.getpeername()[0]
+    if is_public(address.partition("%")[0]):
+        return connected
+    connected.close()
+    raise Forbidden(f"{host!r} is at {address}, in a private network; set allow_private if that is meant")
