@@ -1,14 +1,16 @@
-"""A new file is taken in: checked, its bytes on disk, its row `pending`. Only then it is acknowledged."""
+"""New bytes are taken in: checked, on disk, in the queue. Only then they are acknowledged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from ragline.app import App
+from sqlalchemy.exc import IntegrityError
+
+from ragline.app import Stores
+from ragline.connectors.blobs import new_blob_key
 from ragline.connectors.records.files import new_id
-from ragline.errors import BadInput
-from ragline.pipelines.ingest import blob_key
+from ragline.errors import BadInput, NotFound, TooMany
 from ragline.pipelines.parse import content_type_of
 from ragline.types import FileRecord, Json, User
 
@@ -16,26 +18,74 @@ HEAD_BYTES = 8192
 """What is looked at to tell a file's type."""
 
 
-async def accept(app: App, user: User, *, name: str, content: BinaryIO, metadata: Mapping[str, Json]) -> FileRecord:
-    """Store a file and put it in the queue.
+async def accept(
+    stores: Stores,
+    user: User,
+    *,
+    name: str,
+    content: BinaryIO,
+    metadata: Mapping[str, Json],
+    collection_id: str | None = None,
+    directory_id: str | None = None,
+) -> FileRecord:
+    """Store a file, put it in the queue and into a collection where one is named.
 
-    Raises BadInput for an empty one, UnsupportedFile for a type that cannot be read, TooLarge over the limit.
+    Raises BadInput for an empty one, UnsupportedFile for a type that cannot be read, TooLarge over the limit, TooMany
+    while too many files wait, NotFound when the collection has gone meanwhile.
     """
+    content_type = type_of(name, content)
+    await check_queue(stores)
+    file_id = new_id()
+    blob = new_blob_key(file_id)
+    size, sha256 = await stores.blobs.put(blob, content, max_bytes=stores.settings.server.max_upload_bytes)
+    try:
+        return await stores.records.files.add(
+            file_id=file_id,
+            user_id=user.id,
+            filename=name,
+            content_type=content_type,
+            size_bytes=size,
+            sha256=sha256,
+            blob=blob,
+            metadata=metadata,
+            collection_id=collection_id,
+            directory_id=directory_id,
+        )
+    except IntegrityError as error:
+        await stores.blobs.delete(blob)
+        raise NotFound(f"no collection {collection_id!r} or no directory {directory_id!r} any more") from error
+
+
+async def replace(stores: Stores, file: FileRecord, *, name: str, content: BinaryIO) -> FileRecord:
+    """Give a file new bytes and put it in the queue; what it had goes on to answer until they are in.
+
+    Raises what `accept` raises, NotFound when the file has gone meanwhile.
+    """
+    content_type = type_of(name, content)
+    blob = new_blob_key(file.id)
+    size, sha256 = await stores.blobs.put(blob, content, max_bytes=stores.settings.server.max_upload_bytes)
+    before = await stores.records.files.replace(
+        file.id, content_type=content_type, size_bytes=size, sha256=sha256, blob=blob
+    )
+    if before is None:
+        await stores.blobs.delete(blob)
+        raise NotFound(f"no file {file.id!r} any more")
+    await stores.blobs.delete(before.blob)
+    return await stores.records.files.get(file.id)
+
+
+def type_of(name: str, content: BinaryIO) -> str:
+    """Return the type of a file, which then stands at its beginning again. Raises as `accept` does."""
     head = content.read(HEAD_BYTES)
     if not head:
         raise BadInput(f"{name!r} is empty")
     content_type = content_type_of(name, head)
     content.seek(0)
-    file_id = new_id()
-    size, sha256 = await app.blobs.put(blob_key(file_id), content, max_bytes=app.settings.server.max_upload_bytes)
-    record = await app.records.files.add(
-        file_id=file_id,
-        user_id=user.id,
-        filename=name,
-        content_type=content_type,
-        size_bytes=size,
-        sha256=sha256,
-        metadata=metadata,
-    )
-    app.uploaded.set()
-    return record
+    return content_type
+
+
+async def check_queue(stores: Stores) -> None:
+    """Raise TooMany while the queue is full."""
+    most = stores.settings.queue.max_waiting
+    if await stores.records.queue.waiting() >= most:
+        raise TooMany(f"{most} files wait to be ingested already (queue.max_waiting); send this one again later")

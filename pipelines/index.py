@@ -1,46 +1,73 @@
-"""Passages and vectors into the store: the new version is written whole, then shown, then the old one is deleted."""
+"""Passages and vectors into the store: the new version is written whole, then it is the one that answers."""
 
 from __future__ import annotations
 
+import asyncio
+import io
 import uuid
 from collections.abc import Sequence
 
 from ragline.app import App
+from ragline.connectors.blobs import text_key
 from ragline.connectors.embedders.protocol import Matrix
 from ragline.connectors.vectors.bm25 import passage_vector
 from ragline.connectors.vectors.protocol import Point
+from ragline.errors import Unavailable
+from ragline.pipelines.tidy import tidy
 from ragline.types import Chunk, FileRecord, Passage
 
 STAGE_SIZE = 512
 """Points in one write."""
 
 
-async def index_file(app: App, file: FileRecord, chunks: Sequence[Chunk], vectors: Sequence[Matrix]) -> None:
-    """Make these the passages of the file, at once. Doing it twice leaves one set."""
-    version = uuid.uuid4().hex[:16]  # of this attempt: what an earlier one staged is never shown
+async def index_file(
+    app: App,
+    file: FileRecord,
+    *,
+    version: str,
+    lease: str,
+    text: str,
+    chunks: Sequence[Chunk],
+    vectors: Sequence[Matrix],
+) -> bool:
+    """Make these the passages of the file, at once. False: the lease was lost, and nothing of this is left.
+
+    Raises Unavailable when the store does not hold all of them: a part is never shown.
+    """
+    await stage(app, file, version=version, chunks=chunks, vectors=vectors)
+    key = text_key(file.id, version)
+    await app.blobs.put(key, io.BytesIO(text.encode("utf-8", "surrogatepass")))
+    stored = await app.vectors.publish(file.id, version=version)
+    if stored != len(chunks):
+        raise Unavailable(f"the vector store holds {stored} of {len(chunks)} passages of file {file.id!r}")
+    if not await app.records.queue.complete(file.id, lease, version=version, chunk_count=len(chunks)):
+        await app.vectors.drop_version(file.id, version)
+        await app.blobs.delete(key)
+        return False
+    await tidy(app, file.id)
+    return True
+
+
+async def stage(
+    app: App, file: FileRecord, *, version: str, chunks: Sequence[Chunk], vectors: Sequence[Matrix]
+) -> None:
+    """Write the passages where no search finds them yet."""
     collections = await app.records.collections.of_file(file.id)
-    for start in range(0, len(chunks), STAGE_SIZE):
-        points = [
+
+    def points(start: int) -> list[Point]:
+        part = slice(start, start + STAGE_SIZE)
+        return [
             Point(
-                passage=Passage(passage_id(file.id, version, part), file.id, file.user_id, file.filename, part),
+                passage=Passage(passage_id(file.id, version, one), file.id, version, file.user_id, file.filename, one),
                 collection_ids=collections,
                 dense=vector.tolist(),
-                sparse=passage_vector(part.text, part.language),
+                sparse=passage_vector(one.text, one.language),
             )
-            for part, vector in zip(
-                chunks[start : start + STAGE_SIZE], vectors[start : start + STAGE_SIZE], strict=True
-            )
+            for one, vector in zip(chunks[part], vectors[part], strict=True)
         ]
-        await app.vectors.stage(points, version=version)
-    await app.vectors.publish(file.id, version=version)
-    await follow_collections(app, file.id, written=collections)
 
-
-async def follow_collections(app: App, file_id: str, *, written: Sequence[str] | None = None) -> None:
-    """Bring the passages' collections in line with the records, also when both change at the same time."""
-    while (wanted := await app.records.collections.of_file(file_id)) != written:
-        await app.vectors.set_collections(file_id, wanted)
-        written = wanted
+    for start in range(0, len(chunks), STAGE_SIZE):
+        await app.vectors.stage(await asyncio.to_thread(points, start), version=version)
 
 
 def passage_id(file_id: str, version: str, part: Chunk) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,38 +21,66 @@ from ragline.pipelines.chunk import chunk, text_to_embed
 from ragline.pipelines.embed import embed_once
 from ragline.pipelines.index import index_file
 from ragline.pipelines.parse import document_text, parse
-from ragline.types import Chunk, Element, FileRecord, Stage
+from ragline.types import Chunk, Claim, Element, FileRecord, Stage
 
 log = logging.getLogger(__name__)
 
 FAULT = "an internal error; the server's log has its traceback"
+SHOW_S = 0.5
+"""How often the progress of embedding is written down."""
+EMBED_FROM, EMBED_TO = 0.4, 0.9
+"""The part of a file's progress that embedding is."""
 
 
 @dataclass(slots=True)
 class Job:
-    """One file on its way. `seconds` is the wall time it took, of shared work its part by number of passages."""
+    """One file on its way to a new `version`. `seconds` is the time it took, of shared work its part by passages.
+
+    `lost`: the lease has gone, by cancellation or deletion, and the rest of the work is for nothing.
+    """
 
     file: FileRecord
+    version: str = field(default_factory=lambda: uuid.uuid4().hex)
     elements: list[Element] = field(default_factory=list)
+    text: str = ""
     chunks: list[Chunk] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
     vectors: list[Matrix] = field(default_factory=list)
     error: str | None = None
+    lost: bool = False
     seconds: float = 0.0
+    step: asyncio.Task[None] | None = None
+    step_started: float = 0.0
+
+    @property
+    def alive(self) -> bool:
+        return self.error is None and not self.lost
+
+    def drop(self) -> None:
+        """End the work on this file: the lease is lost."""
+        self.lost = True
+        if self.step is not None:
+            self.step.cancel()
+
+    def took(self) -> float:
+        """Return the seconds so far, the step under way included."""
+        return self.seconds + (time.monotonic() - self.step_started if self.step is not None else 0.0)
 
 
 class Batch:
-    """The files of one run. `done` counts the stages behind it; `error` is what stopped it, if anything did."""
+    """The files of one run, under one lease. `done` counts the stages behind it; `error` is what stopped it, if any."""
 
-    def __init__(self, files: Sequence[FileRecord]) -> None:
-        self.jobs = [Job(file) for file in files]
+    def __init__(self, claim: Claim) -> None:
+        self.lease = claim.lease
+        self.jobs = [Job(file) for file in claim.files]
         self.flow_run_id: str | None = None
         self.done = 0
         self.error: BaseException | None = None
 
     @property
     def live(self) -> list[Job]:
-        """The jobs that have not failed."""
-        return [job for job in self.jobs if job.error is None]
+        """The jobs that have not failed and whose work is still wanted."""
+        return [job for job in self.jobs if job.alive]
 
     @property
     def failed(self) -> list[Job]:
@@ -64,27 +93,44 @@ async def parse_batch(app: App, batch: Batch) -> None:
 
 
 async def chunk_batch(app: App, batch: Batch) -> None:
-    """Cut each document into passages and keep its extracted text."""
-    await each(app, batch, "chunk", 0.4, chunk_one)
+    """Cut each document into passages."""
+    await each(app, batch, "chunk", 0.3, chunk_one)
 
 
 async def embed_batch(app: App, batch: Batch) -> None:
     """Embed the passages of all files together, each distinct text once, none that was embedded before."""
-    jobs = batch.live
-    for job in jobs:
-        await app.records.files.advance(job.file.id, "embed", 0.5)
-    texts = [text_to_embed(passage, job.file.filename) for job in jobs for passage in job.chunks]
+    for job in batch.live:
+        await note(app, batch, job, "embed", EMBED_FROM)
+    wanted: dict[str, int] = {}
+    vectors: dict[str, Matrix] = {}
+    alive: list[Job] = []
+    shown = time.monotonic()
+
+    def is_wanted(text: str) -> bool:
+        nonlocal alive, wanted
+        if alive != batch.live:
+            alive = batch.live
+            wanted = {text: len(job.texts) for job in alive for text in job.texts}
+        return text in wanted
+
     started = time.monotonic()
-    vectors = iter(await embed_once(app, texts))
-    seconds = time.monotonic() - started
-    for job in jobs:
-        job.vectors = [next(vectors) for _ in job.chunks]
-        job.seconds += seconds * len(job.chunks) / len(texts)
+    texts = [text for job in batch.live for text in job.texts]
+    async for part in embed_once(app, texts, wanted=is_wanted):
+        vectors |= part
+        now = time.monotonic()
+        for job in batch.live:
+            job.seconds += (now - started) * len(job.texts) / max(1, len(texts))
+        started = now
+        if now - shown > SHOW_S:
+            shown = now
+            await show_progress(app, batch, vectors)
+    for job in batch.live:
+        job.vectors = [vectors[text] for text in job.texts]
 
 
 async def index_batch(app: App, batch: Batch) -> None:
     """Store the passages; a file is `completed` when all of them can be found."""
-    await each(app, batch, "index", 0.9, index_one)
+    await each(app, batch, "index", EMBED_TO, index_one)
 
 
 STAGES: Sequence[Callable[[App, Batch], Awaitable[None]]] = (parse_batch, chunk_batch, embed_batch, index_batch)
@@ -110,9 +156,9 @@ async def run_stage(app: App, batch: Batch, number: int) -> None:
     batch.done = number + 1
 
 
-async def parse_one(app: App, job: Job) -> None:
+async def parse_one(app: App, batch: Batch, job: Job) -> None:
     limits = app.settings.parsing
-    with app.blobs.as_path(blob_key(job.file.id)) as path:
+    with app.blobs.as_path(job.file.blob) as path:
         job.elements = await app.workers.run(
             parse,
             path,
@@ -123,60 +169,75 @@ async def parse_one(app: App, job: Job) -> None:
         )
 
 
-async def chunk_one(app: App, job: Job) -> None:
-    text, _ = document_text(job.elements)
+async def chunk_one(app: App, batch: Batch, job: Job) -> None:
+    job.text, _ = document_text(job.elements)
     job.chunks = await asyncio.to_thread(
         chunk, job.elements, settings=app.settings.chunking, count_tokens=app.embedder.count_tokens
     )
+    job.elements = []
     if not job.chunks:
         raise ParseFailed(f"{job.file.filename!r} has no text")
-    await keep_text(app, job.file.id, text)
+    twins = await app.records.files.with_sha256(job.file.sha256, job.file.user_id)
+    name = twins[0].filename if twins else job.file.filename  # the same bytes under another name are embedded once
+    job.texts = [text_to_embed(passage, name) for passage in job.chunks]
+    await app.records.embeddings.claim(app.embedder.model_id, job.file.id, job.version, job.texts)
 
 
-async def index_one(app: App, job: Job) -> None:
-    await index_file(app, job.file, job.chunks, job.vectors)
-    await app.records.files.complete(job.file.id, chunk_count=len(job.chunks))
-    log.info("ingested file=%s chunks=%d seconds=%.2f", job.file.id, len(job.chunks), job.seconds)
+async def index_one(app: App, batch: Batch, job: Job) -> None:
+    stored = await index_file(
+        app,
+        job.file,
+        version=job.version,
+        lease=batch.lease,
+        text=job.text,
+        chunks=job.chunks,
+        vectors=job.vectors,
+    )
+    if not stored:
+        job.lost = True
+        return
+    log.info("ingested file=%s chunks=%d seconds=%.2f", job.file.id, len(job.chunks), job.took())
 
 
 async def each(
-    app: App, batch: Batch, stage: Stage, progress: float, step: Callable[[App, Job], Awaitable[None]]
+    app: App, batch: Batch, stage: Stage, progress: float, step: Callable[[App, Batch, Job], Awaitable[None]]
 ) -> None:
     """Run one step on all living jobs at once. A file that cannot be read fails alone; what may pass is raised."""
 
     async def run(job: Job) -> None:
-        started = time.monotonic()
-        await app.records.files.advance(job.file.id, stage, progress, flow_run_id=batch.flow_run_id)
+        job.step, job.step_started = asyncio.current_task(), time.monotonic()
         try:
-            await step(app, job)
+            await note(app, batch, job, stage, progress)
+            if job.alive:
+                await step(app, batch, job)
+        except asyncio.CancelledError:
+            if job.alive:
+                raise  # it is not this file but all of us
         except (RaglineError, SQLAlchemyError) as error:
-            if isinstance(error, SQLAlchemyError) or error.retryable:
+            if job.alive and (isinstance(error, SQLAlchemyError) or error.retryable):
                 raise
-            job.error = str(error)
+            job.error = job.error or str(error)
             log.info("failed file=%s stage=%s reason=%s", job.file.id, stage, job.error)
         except Exception:  # the edge of one file: a fault of ours must not cost the others
             job.error = FAULT
             log.exception("a fault file=%s stage=%s", job.file.id, stage)
-        if job.error is not None:
-            await app.records.files.fail(job.file.id, job.error)
-        job.seconds += time.monotonic() - started
+        finally:
+            job.seconds, job.step = job.took(), None
+        if job.error is not None and not job.lost:
+            await app.records.queue.fail(job.file.id, batch.lease, job.error)
 
     async with asyncio.TaskGroup() as group:
         for job in batch.live:
             group.create_task(run(job))
 
 
-def blob_key(file_id: str) -> str:
-    """Where the bytes of a file lie."""
-    return f"files/{file_id}"
+async def note(app: App, batch: Batch, job: Job, stage: Stage, progress: float) -> None:
+    """Write down how far a file is, or find that its lease is lost."""
+    held = await app.records.queue.advance(job.file.id, batch.lease, stage, progress, flow_run_id=batch.flow_run_id)
+    job.lost = job.lost or not held
 
 
-def text_key(file_id: str) -> str:
-    """Where the extracted text of a file lies, UTF-8; offsets of passages are in its characters."""
-    return f"texts/{file_id}"
-
-
-async def keep_text(app: App, file_id: str, text: str) -> None:
-    import io
-
-    await app.blobs.put(text_key(file_id), io.BytesIO(text.encode("utf-8", "surrogatepass")))
+async def show_progress(app: App, batch: Batch, vectors: dict[str, Matrix]) -> None:
+    for job in batch.live:
+        done = sum(text in vectors for text in job.texts) / len(job.texts)
+        await note(app, batch, job, "embed", round(EMBED_FROM + (EMBED_TO - EMBED_FROM) * done, 3))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ragline.config.settings import Settings
@@ -23,28 +22,46 @@ from ragline.connectors.models.openai import OpenAIBackend
 from ragline.connectors.models.protocol import ModelBackend
 from ragline.connectors.models.registry import ModelRegistry
 from ragline.connectors.records.store import Records, open_records
+from ragline.connectors.sources.registry import check_source
 from ragline.connectors.vectors import open_vectors
 from ragline.connectors.vectors.protocol import VectorStore
 from ragline.connectors.workers import Workers
 from ragline.errors import SetupError
 
 
-@dataclass(frozen=True, slots=True)
-class App:
-    """Everything one installation needs to ingest and to answer. Close it through `open_app`.
-
-    `embedded_ollama` answers Ollama's routes where no Ollama does; `uploaded` is set when a file starts to wait.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Where documents are kept, without what makes them searchable: many processes may have them open."""
 
     settings: Settings
     records: Records
     blobs: Blobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App(Stores):
+    """Everything one installation needs to ingest and to answer. Close it through `open_app`.
+
+    `embedded_ollama` answers Ollama's routes where no Ollama does.
+    """
+
     embedder: Embedder
     vectors: VectorStore
     workers: Workers
     models: ModelRegistry
     embedded_ollama: OllamaRoute
-    uploaded: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """Open records and bytes for the length of the block, also beside a running server. Raises SetupError."""
+    check_sources(settings)
+    data_dir = prepare_folder(settings.data_dir)
+    records = await open_records(settings.database, data_dir=data_dir)
+    try:
+        yield Stores(settings=settings, records=records, blobs=open_blobs(settings.blobs, data_dir=data_dir))
+    finally:
+        await records.close()
 
 
 @asynccontextmanager
@@ -53,6 +70,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
 
     Raises SetupError where the data folder cannot be written, another process uses it, or a service is not there.
     """
+    check_sources(settings)
     data_dir = prepare_folder(settings.data_dir)
     async with AsyncExitStack() as stack:
         embedder = await open_embedder(settings.embedder, folder=data_dir / "models")
@@ -73,7 +91,16 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         ollama = EmbeddedOllama(
             embedded, embedder, aliases=settings.models.aliases, embedding_name=settings.embedder.model
         )
-        yield App(settings, records, blobs, embedder, vectors, workers, models, ollama)
+        yield App(
+            settings=settings,
+            records=records,
+            blobs=blobs,
+            embedder=embedder,
+            vectors=vectors,
+            workers=workers,
+            models=models,
+            embedded_ollama=ollama,
+        )
 
 
 def open_models(settings: Settings, embedded: EmbeddedBackend) -> ModelRegistry:
@@ -93,6 +120,12 @@ def open_models(settings: Settings, embedded: EmbeddedBackend) -> ModelRegistry:
     return ModelRegistry(
         backends, aliases=chosen.aliases, list_ttl_s=chosen.list_ttl_s, list_timeout_s=chosen.list_timeout_s
     )
+
+
+def check_sources(settings: Settings) -> None:
+    """Raise SetupError, a line a problem, for sources that could never be read: an unknown kind, a wrong pattern."""
+    if problems := [problem for source in settings.sources for problem in check_source(source)]:
+        raise SetupError("\n".join(problems))
 
 
 def prepare_folder(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from ragline.errors import NotReady, ParseFailed
 from ragline.types import CollectionRef, FileRecord, FileRef, Hit, Ref, Scope, Status, User
 
 LOOK_S = 0.1
-"""How often a file that is being processed is looked at while a chat waits for it."""
+"""How often files that are being processed are looked at while a chat waits for them."""
 
 WAITING = (Status.PENDING, Status.PROCESSING)
 
@@ -55,13 +55,13 @@ async def resolve(app: App, refs: Sequence[Ref], user: User) -> Resolved:
 
 
 async def ready(app: App, file: FileRecord, deadline: float) -> FileRecord:
-    """Return the file once it is completed. Raises NotReady or ParseFailed."""
-    while file.status in WAITING:
+    """Return the file once a version of it can be searched. Raises NotReady or ParseFailed."""
+    while file.status in WAITING and file.version is None:
         if time.monotonic() >= deadline:
             raise NotReady(f"file {file.id!r} ({file.filename}) is still being processed: {file.stage}; try again soon")
         await asyncio.sleep(LOOK_S)
         file = await app.records.files.get(file.id)
-    if file.status is Status.FAILED and not file.chunk_count:
+    if file.version is None:
         raise ParseFailed(f"file {file.id!r} ({file.filename}) could not be processed: {file.error}")
     return file
 
@@ -71,8 +71,8 @@ async def ready_files(app: App, collection_id: str, user: User, deadline: float)
     await app.records.collections.visible(collection_id, user)
     while True:
         files = await app.records.collections.files(collection_id)
-        waiting = [file for file in files if file.status in WAITING]
-        done = frozenset(file.id for file in files if file.chunk_count)
+        waiting = [file for file in files if file.status in WAITING and file.version is None]
+        done = frozenset(file.id for file in files if file.version is not None)
         if not waiting or (done and time.monotonic() >= deadline):
             return done
         if time.monotonic() >= deadline:

@@ -14,15 +14,14 @@ import pytest
 
 from ragline.app import App, open_app
 from ragline.bootstrap import first_admin
-from ragline.config.settings import Settings
+from ragline.config.settings import Queue, Settings
 from ragline.connectors.embedders.protocol import Embedder, Matrix
 from ragline.errors import Unavailable
-from ragline.flows import runner
 from ragline.flows.runner import ingesting
 from ragline.pipelines.accept import accept
 from ragline.pipelines.ingest import Batch, ingest
 from ragline.retrieval.search import search
-from ragline.types import FileRecord, Scope, Status, User
+from ragline.types import Claim, FileRecord, Scope, Status, User
 
 TEXT = "# Pump\n\nThe Zephyr pump has a warranty of 27 months.\n"
 
@@ -64,9 +63,11 @@ class Watching:
 
 
 @asynccontextmanager
-async def opened(tmp_path: Path, models_folder: Path) -> AsyncIterator[tuple[App, User, Watching]]:
-    (tmp_path / "models").symlink_to(models_folder)
-    async with open_app(Settings(data_dir=tmp_path)) as app:
+async def opened(tmp_path: Path, models_folder: Path, **queue: float) -> AsyncIterator[tuple[App, User, Watching]]:
+    """Open an installation whose embedder is watched; `queue` are settings of that section."""
+    if not (tmp_path / "models").exists():
+        (tmp_path / "models").symlink_to(models_folder)
+    async with open_app(Settings(data_dir=tmp_path, queue=Queue.model_validate(queue))) as app:
         embedder = Watching(app.embedder)
         admin, _ = await first_admin(app.records.users, app.settings.auth)
         yield replace(app, embedder=embedder), admin, embedder
@@ -84,13 +85,19 @@ async def finished(app: App, file: FileRecord) -> FileRecord:
     return file
 
 
+async def taken(app: App) -> Claim:
+    claim = await app.records.queue.claim("test", lane="small", small_bytes=1 << 20, limit=10, max_bytes=1 << 20)
+    assert claim is not None
+    return claim
+
+
 async def found(app: App, question: str, *files: FileRecord) -> list[str]:
     hits = await search(app, question, Scope(file_ids=frozenset(file.id for file in files)))
     return [hit.passage.file_id for hit in hits]
 
 
 async def test_the_same_text_is_embedded_once_and_found_in_both_files(tmp_path: Path, models_folder: Path) -> None:
-    async with opened(tmp_path, models_folder) as (app, admin, embedder), ingesting(app, None):
+    async with opened(tmp_path, models_folder) as (app, admin, embedder), ingesting(app):
         one, two = await put(app, admin, "a.md", TEXT), await put(app, admin, "a.md", TEXT)
         assert {(await finished(app, file)).status for file in (one, two)} == {Status.COMPLETED}
         assert len(embedder.embedded) == 1
@@ -101,18 +108,18 @@ async def test_ingesting_again_leaves_one_set_of_passages(tmp_path: Path, models
     async with opened(tmp_path, models_folder) as (app, admin, embedder):
         file = await put(app, admin, "a.md", TEXT)
         for _ in range(2):
-            await ingest(app, Batch([file]))
+            await ingest(app, Batch(await taken(app)))
+            await app.records.queue.again(file.id)
         assert await app.vectors.count() == 1
         assert len(embedder.embedded) == 1
 
 
 async def test_a_service_that_fails_puts_the_files_back_in_the_queue(
-    tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, models_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(runner, "RETRY_S", 0.01)
-    async with opened(tmp_path, models_folder) as (app, admin, embedder):
+    async with opened(tmp_path, models_folder, retry_s=0.01) as (app, admin, embedder):
         embedder.errors = [Unavailable("the embedding server sleeps"), Unavailable("and sleeps")]
-        async with ingesting(app, None):
+        async with ingesting(app):
             file = await finished(app, await put(app, admin, "a.md", TEXT))
             assert (file.status, file.error) == (Status.COMPLETED, None)
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
@@ -126,7 +133,7 @@ async def test_a_fault_of_ours_fails_the_file_without_telling_of_the_inside(
 ) -> None:
     async with opened(tmp_path, models_folder) as (app, admin, embedder):
         embedder.errors = [ZeroDivisionError("secret detail")]
-        async with ingesting(app, None):
+        async with ingesting(app):
             file = await finished(app, await put(app, admin, "a.md", TEXT))
             assert file.status is Status.FAILED
             assert "secret" not in str(file.error)
@@ -139,7 +146,7 @@ async def test_a_file_that_cannot_be_read_fails_alone(tmp_path: Path, models_fol
     async with opened(tmp_path, models_folder) as (app, admin, _):
         broken = await accept(app, admin, name="b.pdf", content=io.BytesIO(b"%PDF-1.7 no"), metadata={})
         good = await put(app, admin, "a.md", TEXT)
-        batch = Batch([broken, good])
+        batch = Batch(await taken(app))
         await ingest(app, batch)
         assert [job.file.id for job in batch.failed] == [broken.id]
         assert (await app.records.files.get(broken.id)).error == batch.failed[0].error
@@ -149,11 +156,11 @@ async def test_a_file_that_cannot_be_read_fails_alone(tmp_path: Path, models_fol
 async def test_files_in_hand_wait_again_when_the_process_stops(tmp_path: Path, models_folder: Path) -> None:
     async with opened(tmp_path, models_folder) as (app, admin, _):
         file = await put(app, admin, "a.md", TEXT)
-        async with ingesting(app, None):
+        async with ingesting(app):
             while (await app.records.files.get(file.id)).status is Status.PENDING:  # noqa: ASYNC110  # no event there
                 await asyncio.sleep(0.001)
         assert (await app.records.files.get(file.id)).status in (Status.PENDING, Status.COMPLETED)
-        async with ingesting(app, None):
+        async with ingesting(app):
             assert (await finished(app, file)).status is Status.COMPLETED
         assert await found(app, "warranty", file) == [file.id]
 
@@ -162,7 +169,7 @@ async def test_the_llama_index_retriever_finds_what_was_ingested(tmp_path: Path,
     from ragline.retrieval.llama_index import RaglineRetriever
     from ragline.types import FileRef
 
-    async with opened(tmp_path, models_folder) as (app, admin, _), ingesting(app, None):
+    async with opened(tmp_path, models_folder) as (app, admin, _), ingesting(app):
         file = await finished(app, await put(app, admin, "a.md", TEXT))
         [node] = await RaglineRetriever(app, admin, [FileRef(file.id)]).aretrieve("How long is the warranty?")
         assert "27 months" in node.node.get_content()

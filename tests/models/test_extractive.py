@@ -30,7 +30,9 @@ BIKES = "Bikes leave the warehouse within five days. Returns are free. The batte
 
 def hit(text: str, score: float = 0.5, language: str = "en") -> Hit:
     chunk = Chunk(index=0, text=text, start=0, end=len(text), heading="", page=None, language=language)
-    return Hit(Passage(id="p", file_id="f", user_id="u", name="n.txt", chunk=chunk), score=score, cosine=0.5)
+    return Hit(
+        Passage(id="p", file_id="f", version="v", user_id="u", name="n.txt", chunk=chunk), score=score, cosine=0.5
+    )
 
 
 def context(question: str, *hits: Sequence[Hit]) -> Context:

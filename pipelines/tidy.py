@@ -1,0 +1,67 @@
+"""What is stored of a file is brought in line with its record: names, collections, one version; or nothing at all."""
+
+from __future__ import annotations
+
+import logging
+
+from ragline.app import App
+from ragline.connectors.blobs import text_key
+from ragline.connectors.records.removals import Removal
+from ragline.types import Status
+
+log = logging.getLogger(__name__)
+
+TIDY_FILES = 200
+"""Files taken in one go."""
+
+
+async def tidy(app: App, file_id: str) -> None:
+    """Bring the passages of a file in line, also with what changes meanwhile. A file that is gone needs nothing."""
+    while (file := (await app.records.files.named([file_id])).get(file_id)) is not None and file.untidy:
+        collections = await app.records.collections.of_file(file_id)
+        await app.vectors.relabel(file_id, name=file.filename, collection_ids=collections)
+        if file.status in (Status.COMPLETED, Status.FAILED):
+            await app.vectors.drop_stale(file_id, keep=file.version or "")
+        if file.status is Status.COMPLETED and file.version:
+            await forget(app, file_id, but=file.version)
+        await app.records.files.tidied(file_id, file.untidy)
+
+
+async def remove(app: App, file_ids: list[str]) -> list[str]:
+    """Delete files: from the records at once, all or none, then everything that is stored of them.
+
+    Returns the ids of those that were there. What a crash leaves is swept away later.
+    """
+    removed = await app.records.removals.add(file_ids)
+    for removal in await app.records.removals.of(removed):
+        await sweep(app, removal)
+    return removed
+
+
+async def sweep(app: App, removal: Removal) -> None:
+    """Delete vectors, bytes and cached embeddings of a file that is gone from the records; may be repeated."""
+    await app.vectors.delete_file(removal.file_id)
+    for key in removal.blobs:
+        await app.blobs.delete(key)
+    await forget(app, removal.file_id)
+    if removal.settled:
+        await app.records.removals.finish(removal.file_id)
+
+
+async def forget(app: App, file_id: str, *, but: str | None = None) -> None:
+    """Delete the texts and the cached embeddings of a file's versions, those of attempts that died included."""
+    for version in await app.records.embeddings.versions(file_id):
+        if version != but:
+            await app.blobs.delete(text_key(file_id, version))
+    await app.records.embeddings.forget(file_id, but=but)
+
+
+async def keep_tidy(app: App) -> int:
+    """Do what is left to do of removals and changes, and return how many files there were."""
+    removals = [each for each in await app.records.removals.waiting(limit=TIDY_FILES) if each.settled]
+    for removal in removals:
+        await sweep(app, removal)
+    untidy = await app.records.files.untidy(limit=TIDY_FILES)
+    for file_id in untidy:
+        await tidy(app, file_id)
+    return len(removals) + len(untidy)
