@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from ipaddress import ip_address
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ragline.config.masking import masked
 from ragline.config.settings import Settings
@@ -20,6 +22,8 @@ def contradictions(settings: Settings, given: Mapping[str, Given]) -> list[str]:
         *_connections(settings, given),
         *_embedder(settings, given),
         *_urls(settings, given),
+        *_sources(settings, given),
+        *_work_pool(settings, given),
     ]
 
 
@@ -55,11 +59,19 @@ def _connections(settings: Settings, given: Mapping[str, Given]) -> Iterator[str
 
 
 def _embedder(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
-    if settings.embedder.kind in ("ollama", "openai") and not settings.embedder.url:
+    embedder = settings.embedder
+    kind = _said("embedder.kind", embedder.kind, given)
+    if embedder.kind in ("ollama", "openai") and not embedder.url:
+        yield f"{kind}: needs embedder.url, the base URL of its server; the kind 'packaged' needs none"
+    if (embedder.kind == "folder") != (embedder.path is not None):
+        path = None if embedder.path is None else str(embedder.path)
         yield (
-            f"{_said('embedder.kind', settings.embedder.kind, given)}: needs embedder.url, the base URL of its server; "
-            "the kind 'packaged' needs none"
+            f"{kind} with {_said('embedder.path', path, given)}: the kind 'folder' needs embedder.path, the folder of "
+            "its model, and no other kind has one"
         )
+    for name in ("query_prefix", "passage_prefix"):
+        if embedder.kind == "packaged" and (prefix := getattr(embedder, name)):
+            yield f"{_said(f'embedder.{name}', prefix, given)}: the kind 'packaged' has its own; leave it out"
 
 
 def _urls(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
@@ -73,6 +85,53 @@ def _urls(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
     for (name, within), url in urls.items():
         if url and not url.startswith(("http://", "https://")):
             yield f"{_said(name, url, given, within)}: must start with http:// or https://"
+
+
+def _sources(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    for name, times in Counter(source.name for source in settings.sources).items():
+        if times > 1:
+            yield f"{_said('sources', None, given)}: {times} are named {name!r}; names must be unique"
+    for index, source in enumerate(settings.sources):
+        said = f"{_said('sources', None, given, f'[{index}]')}: source {source.name!r}"
+        if source.cron is not None and source.interval_s is not None:
+            yield f"{said} has both cron and interval_s; give one of them"
+        if source.cron is not None and (problem := cron_problem(source.cron)):
+            yield f"{said}: cron {source.cron!r}: {problem}"
+        try:
+            ZoneInfo(source.timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            yield f"{said}: timezone {source.timezone!r} is not known; name one such as Europe/Paris or UTC"
+
+
+def cron_problem(expression: str) -> str | None:
+    """Return what is wrong with a cron expression of five fields, None where nothing is."""
+    from cronsim import CronSim, CronSimError
+
+    if len(expression.split()) != 5:
+        return "five fields are needed: minute, hour, day of month, month, day of week"
+    try:
+        CronSim(expression, datetime(2000, 1, 1))
+    except CronSimError as error:
+        return str(error)
+    return None
+
+
+def _work_pool(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    """With workers in other processes, everything they share must be a server."""
+    if settings.prefect.work_pool is None:
+        return
+    missing = [
+        name
+        for name, value in (
+            ("prefect.api_url", settings.prefect.api_url),
+            ("database.url", settings.database.url),
+            ("vectors.url", settings.vectors.url),
+        )
+        if not value
+    ]
+    if missing:
+        said = _said("prefect.work_pool", settings.prefect.work_pool, given)
+        yield f"{said}: its workers need {', '.join(missing)} too: what the data folder holds belongs to one process"
 
 
 def _is_loopback(host: str) -> bool:

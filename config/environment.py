@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 QUIET: Mapping[str, str] = MappingProxyType(
@@ -35,3 +36,8 @@ def quiet_libraries() -> None:
 def child_environment(extra: Mapping[str, str] = _NOTHING) -> dict[str, str]:
     """Return the variables for a child process: `QUIET`, over it this process's own, over them `extra`."""
     return {**QUIET, **os.environ, **extra}
+
+
+def remember_settings_file(path: Path) -> None:
+    """Let child processes read the settings file that this one was told to read."""
+    os.environ["RAGLINE_CONFIG"] = str(path.resolve())

@@ -68,13 +68,19 @@ class Vectors(Section):
 class Embedder(Section):
     """The model that turns passages and questions into vectors."""
 
-    kind: Literal["packaged", "ollama", "openai"] = Field(
-        "packaged", description="packaged: multilingual-e5-small, in this process; or a server."
+    kind: Literal["packaged", "folder", "ollama", "openai"] = Field(
+        "packaged", description="packaged: multilingual-e5-small; folder: an ONNX model of yours; or a server."
     )
     model: str = Field("multilingual-e5-small", description="Name of the model, as its server knows it.")
+    path: Path | None = Field(None, description="Folder of the model with tokenizer.json and model.onnx, for folder.")
+    query_prefix: str | None = Field(None, description="Put before each question; packaged has its own.")
+    passage_prefix: str | None = Field(None, description="Put before each passage; packaged has its own.")
+    runtime: Literal["auto", "openvino", "onnxruntime"] = Field(
+        "auto", description="What calculates packaged and folder; auto: OpenVINO, or onnxruntime where it cannot."
+    )
     url: str | None = Field(None, description="Base URL of the server, for ollama and openai.")
     api_key: SecretStr | None = Field(None, description="API key of the server.")
-    threads: int = Field(0, ge=0, description="Threads of the packaged model; 0 means one per core.")
+    threads: int = Field(0, ge=0, description="Threads of packaged and folder; 0 means one per core.")
     batch_size: int = Field(16, gt=0, le=512, description="Texts embedded in one call of the model.")
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for the server, in seconds.")
 
@@ -95,7 +101,9 @@ class Queue(Section):
     max_attempts: int = Field(
         12, gt=0, description="Times a file is tried when services fail or processes die, before it is given up."
     )
-    retry_s: float = Field(5.0, gt=0, description="Pause before the second try, in seconds; it doubles from try to try.")
+    retry_s: float = Field(
+        5.0, gt=0, description="Pause before the second try, in seconds; it doubles from try to try."
+    )
     max_retry_s: float = Field(3600.0, gt=0, description="Longest pause between two tries, in seconds.")
     time_limit_s: float = Field(3600.0, gt=0, description="Longest time one file may take in all, in seconds.")
     small_file_bytes: int = Field(
@@ -188,7 +196,8 @@ class Prefect(Section):
     api_url: str | None = Field(None, description="A Prefect server of your own; without it one is started.")
     port: int = Field(4200, ge=0, le=65535, description="Port of the server that is started; 0 takes a free one.")
     work_pool: str | None = Field(
-        None, description="Work pool whose workers ingest; without it the server does. Needs api_url, database, vectors."
+        None,
+        description="Work pool whose workers ingest; without it the server does. Needs api_url, database, vectors.",
     )
     max_workers: int = Field(2, gt=0, le=1000, description="Runs of the work pool that ingest at the same time.")
 

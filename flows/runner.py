@@ -1,84 +1,116 @@
-"""Takes waiting files from the records, batch by batch, and reports each batch to Prefect as a run of `ingest`."""
+"""Takes waiting files from the queue, batch by batch, and reports each batch to Prefect as a run of `ingest`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import socket
-import sys
-from collections.abc import AsyncIterator
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App
+from ragline.connectors.records.changes import QUEUE
 from ragline.errors import RaglineError, Unavailable
-from ragline.flows.prefect_server import PrefectServer
-from ragline.pipelines.ingest import FAULT, Batch, ingest
+from ragline.flows.watched import Watched
+from ragline.pipelines.ingest import FAULT, Batch, Job, ingest
+from ragline.pipelines.tidy import keep_tidy
+from ragline.types import Claim, Lane
 
 log = logging.getLogger(__name__)
 
 BATCH_FILES = 32
-BATCH_BYTES = 16 << 20
+BATCH_BYTES = 4 << 20
 LOOK_S = 5.0
-"""How often the queue is looked at without being told; expired leases show up this way."""
+"""How often the queue is looked at without being told; expired leases and due retries show up this way."""
+WATCH_S = 1.0
+"""How often a batch looks whether its files are still wanted."""
 HEARTBEAT_S = 15.0
-PREFECT_START_S = 45.0
-"""How long the first batch waits for a Prefect server that is starting."""
-PREFECT_ANSWER_S = 5.0
-"""How long it waits for one that should be there."""
-CLOSE_S = 1.0
-"""How long the end waits for Prefect to take the last lines of its log."""
-RETRY_S = 5.0
-"""Pause after a service failed, before its files are tried again."""
+MAX_PAUSE_S = 60.0
+"""Longest pause of a lane while services fail."""
+LANES: Sequence[Lane] = ("small", "large")
 
 
 @asynccontextmanager
-async def ingesting(app: App, prefect: PrefectServer | None) -> AsyncIterator[None]:
-    """Ingest what waits, in the background, for the length of the block; then files in hand go back to the queue."""
-    owner = f"{socket.gethostname()}:{app.settings.data_dir.resolve()}"
-    released = await app.records.files.release(owner)
+async def ingesting(app: App, watched: Watched | None = None, *, owner: str | None = None) -> AsyncIterator[None]:
+    """Ingest what waits, in the background, for the length of the block; then files in hand go back to the queue.
+
+    `owner`: the name under which files are taken, of this process alone.
+    """
+    owner = owner or owner_of(app)
+    released = await app.records.queue.release(owner, died=True)
     if released:
         log.info("back in the queue after an interrupted run: %d files", released)
-    watched = Watched(prefect) if prefect else None
-    worker = asyncio.create_task(work(app, watched, owner), name="ingestion")
+    tasks = [asyncio.create_task(work(app, lane, owner, watched), name=f"ingest {lane}") for lane in LANES]
+    tasks.append(asyncio.create_task(upkeep(app), name="upkeep"))
     try:
         yield
     finally:
-        worker.cancel()
-        with suppress(asyncio.CancelledError):
-            await worker
-        await app.records.files.release(owner)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await app.records.queue.release(owner, died=False)
         if watched:
             await watched.close()
 
 
-async def work(app: App, watched: Watched | None, owner: str) -> None:
-    """Claim and ingest for ever. An error is logged with its traceback and its files are tried again."""
-    while True:
-        app.uploaded.clear()
-        try:
-            files = await app.records.files.claim(owner, limit=BATCH_FILES, max_bytes=BATCH_BYTES)
-            if files:
-                await run_batch(app, Batch(files), watched, owner)
-                continue
-        except RaglineError as error:
-            log.warning("ingestion waits: %s", error)
-            await asyncio.sleep(RETRY_S * random.uniform(0.5, 1.5))
-            continue
-        except Exception:  # the edge of the loop: it must not end
-            log.exception("ingestion failed")
-            await asyncio.sleep(RETRY_S)
-            continue
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await app.uploaded.wait()
+def owner_of(app: App) -> str:
+    """Return the name under which this process takes files.
+
+    The vectors in the data folder belong to one process at a time: what its forerunner had in hand can be taken back at
+    once. Beside a Qdrant server there may be many: then leases of the dead run out.
+    """
+    host = socket.gethostname()
+    if app.settings.vectors.url is None:
+        return f"{host}:{app.settings.data_dir.resolve()}"[-200:]
+    return f"{host}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-async def run_batch(app: App, batch: Batch, watched: Watched | None, owner: str) -> None:
-    """Run one batch under a heartbeat. Files of a batch that a service stopped go back to the queue."""
-    heartbeat = asyncio.create_task(beat(app, owner))
+async def work(app: App, lane: Lane, owner: str, watched: Watched | None) -> None:
+    """Claim and ingest for ever. An error is logged and its files are tried again."""
+    failures = 0
+    with app.records.changes.watching(QUEUE) as told:
+        while True:
+            told.clear()
+            worked = False
+            try:
+                worked = await take(app, lane, owner, watched)
+                failures = 0
+            except RaglineError as error:
+                failures += 1
+                log.warning("ingestion waits: %s", error)
+            except Exception:  # the edge of the loop: it must not end
+                failures += 1
+                log.exception("ingestion failed")
+            if failures:
+                await asyncio.sleep(pause_s(app, failures, most_s=MAX_PAUSE_S))
+            elif not worked:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await told.wait()
+
+
+async def take(app: App, lane: Lane, owner: str, watched: Watched | None) -> bool:
+    """Ingest one batch; False when nothing waits in this lane. Raises Unavailable when a service failed."""
+    limits = app.settings.queue
+    claim = await app.records.queue.claim(
+        owner, lane=lane, small_bytes=limits.small_file_bytes, limit=BATCH_FILES, max_bytes=BATCH_BYTES
+    )
+    if claim is None:
+        await app.records.queue.give_up(limits.max_attempts)
+        return False
+    await run_batch(app, Batch(claim), watched)
+    return True
+
+
+async def run_batch(app: App, batch: Batch, watched: Watched | None) -> None:
+    """Run one batch under a heartbeat. Files that a service stopped go back to the queue."""
+    heart = asyncio.create_task(keep_watch(app, batch), name="heartbeat")
     try:
         if watched and await watched.ready():
             await watched.run(app, batch)
@@ -88,87 +120,74 @@ async def run_batch(app: App, batch: Batch, watched: Watched | None, owner: str)
         if batch.error is None:
             raise
     finally:
-        heartbeat.cancel()
-    await settle(app, batch, owner)
+        heart.cancel()
+    await settle(app, batch)
 
 
-async def settle(app: App, batch: Batch, owner: str) -> None:
+async def settle(app: App, batch: Batch) -> None:
     """After an error: what can pass goes back to the queue; a fault of ours fails the file that has it."""
     if batch.error is None:
         return
     errors = batch.error.exceptions if isinstance(batch.error, BaseExceptionGroup) else (batch.error,)
     if all(isinstance(error, SQLAlchemyError) or getattr(error, "retryable", False) for error in errors):
-        await app.records.files.release(owner)
-        raise Unavailable(str(errors[0]))
+        reason = str(errors[0])
+        for job in batch.live:
+            pause = pause_s(app, job.file.attempts, most_s=app.settings.queue.max_retry_s)
+            await app.records.queue.put_back(job.file.id, batch.lease, reason, pause_s=pause)
+        raise Unavailable(reason)
     log.error("a fault in ingestion", exc_info=batch.error)
     jobs = batch.live
     for job in jobs:
         if len(jobs) > 1:  # alone, so that the others get through
-            await run_batch(app, Batch([job.file]), None, owner)
+            await run_batch(app, Batch(Claim(batch.lease, [job.file])), None)
         else:
-            await app.records.files.fail(job.file.id, FAULT)
+            await app.records.queue.fail(job.file.id, batch.lease, FAULT)
 
 
-async def beat(app: App, owner: str) -> None:
+def pause_s(app: App, times: int, *, most_s: float) -> float:
+    """Return how long to wait after so many failures: twice as long each time, and never quite the same."""
+    doubled: float = app.settings.queue.retry_s * 2.0 ** min(times - 1, 30)
+    return min(most_s, doubled) * random.uniform(0.75, 1.25)
+
+
+async def keep_watch(app: App, batch: Batch) -> None:
+    """Renew the lease, and end the work on files that are cancelled, deleted or take too long."""
+    renewed = time.monotonic()
     while True:
-        await asyncio.sleep(HEARTBEAT_S)
-        await app.records.files.renew(owner)
-
-
-class Watched:
-    """Runs batches as Prefect flow runs as long as Prefect answers; says so once when it does not."""
-
-    def __init__(self, prefect: PrefectServer) -> None:
-        self._prefect = prefect
-        self._patience_s = PREFECT_START_S if prefect.is_child else PREFECT_ANSWER_S
-        self._silent = False
-
-    async def ready(self) -> bool:
-        answers = (
-            await self._prefect.wait(limit_s=self._patience_s) if self._patience_s else await self._prefect.answers()
-        )
-        if answers and self._patience_s:
-            await self._first_contact()
-        self._patience_s = 0.0
-        if answers == self._silent:
-            self._silent = not answers
-            if self._silent:
-                log.warning("Prefect does not answer at %s: ingesting without it", self._prefect.api_url)
-            else:
-                log.info("Prefect answers again at %s", self._prefect.api_url)
-        return answers
-
-    async def run(self, app: App, batch: Batch) -> None:
-        """Run the batch as a flow. Where Prefect itself fails, the rest of the batch is left to the caller."""
-        from prefect.settings import PREFECT_API_URL, temporary_settings
-
-        from ragline.flows.ingest import current, ingest_flow
-
-        names = [job.file.filename for job in batch.jobs]
-        title = names[0] if len(names) == 1 else f"{len(names)} files"
-        token = current.set((app, batch))
+        await asyncio.sleep(WATCH_S)
         try:
-            with temporary_settings({PREFECT_API_URL: self._prefect.api_url}):
-                await ingest_flow(title, [job.file.id for job in batch.jobs], return_state=True)
-        except Exception:  # Prefect's own trouble must not cost a file
-            if batch.error is None:
-                log.warning("Prefect failed in a run: going on without it", exc_info=True)
-        finally:
-            current.reset(token)
+            if time.monotonic() - renewed > HEARTBEAT_S:
+                await app.records.queue.renew(batch.lease)
+                renewed = time.monotonic()
+            held = await app.records.queue.held(batch.lease)
+        except SQLAlchemyError as error:
+            log.warning("no heartbeat: %s", error)
+            continue
+        for job in batch.live:
+            if job.file.id not in held:
+                job.drop()
+            elif job.took() > app.settings.queue.time_limit_s:
+                await stop_slow(app, batch, job)
 
-    async def close(self) -> None:
-        """Let Prefect's log of the runs be written, as far as that is possible at once."""
-        if "prefect.logging.handlers" not in sys.modules:
-            return  # no batch was run
-        from prefect.logging.handlers import APILogHandler
 
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await APILogHandler.aflush()
+async def stop_slow(app: App, batch: Batch, job: Job) -> None:
+    limit_s = app.settings.queue.time_limit_s
+    job.error = f"{job.file.filename!r} took longer than {limit_s:g} s in all; split it or raise queue.time_limit_s"
+    await app.records.queue.fail(job.file.id, batch.lease, job.error)
+    job.drop()
 
-    async def _first_contact(self) -> None:
-        from ragline.flows.reaper import close_dead_runs
 
-        closed = await close_dead_runs(self._prefect.api_url)
-        if closed:
-            log.info("closed in Prefect: %d runs of an ended server", closed)
+async def upkeep(app: App) -> None:
+    """Bring what changed in line, and finish deletions that a crash cut short, for ever."""
+    with app.records.changes.watching(QUEUE) as told:
+        while True:
+            told.clear()
+            try:
+                worked = await keep_tidy(app)
+            except Exception:  # the edge of the loop: it must not end
+                log.exception("upkeep failed")
+                worked = 0
+            if not worked:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S):
+                        await told.wait()

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 
@@ -17,8 +17,12 @@ from ragline.bootstrap import first_admin
 from ragline.config.environment import quiet_libraries
 from ragline.config.settings import Settings
 from ragline.errors import SetupError
+from ragline.flows.dispatch import dispatching
 from ragline.flows.prefect_server import PrefectServer
 from ragline.flows.runner import ingesting
+from ragline.flows.scheduling import schedules
+from ragline.flows.watched import Watched
+from ragline.running import noted
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +61,25 @@ async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None
         server_header=False,
     )
     host, port = listener.getsockname()[:2]
-    for line in banner(app.settings, f"http://{host}:{port}", prefect, key):
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    for line in banner(app.settings, url, prefect, key):
         say(line)
-    async with ingesting(app, prefect):
-        await Server(config, app).serve(sockets=[listener])
+    with noted(app.settings.data_dir, url=url, prefect_api_url=prefect.api_url if prefect else None):
+        async with working(app, prefect):
+            await Server(config, app).serve(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def working(app: App, prefect: PrefectServer | None) -> AsyncIterator[None]:
+    """Ingest here, or have a work pool do it; run the syncs when they are due and watch folders."""
+    async with contextlib.AsyncExitStack() as stack:
+        if prefect and app.settings.prefect.work_pool is not None:
+            await stack.enter_async_context(dispatching(app, prefect))
+        else:
+            await stack.enter_async_context(ingesting(app, Watched(prefect) if prefect else None))
+            if prefect and app.settings.sources:
+                await stack.enter_async_context(schedules(app.settings, prefect))
+        yield
 
 
 class Server(uvicorn.Server):

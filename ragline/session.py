@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ from ragline.types import CollectionRecord, CollectionRef, Context, FileRecord, 
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
-
-LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +45,15 @@ class Ragline:
         Raises UnsupportedFile or BadInput before anything is stored of the file in question, ParseFailed with the
         reason when one could not be read; the others are in.
         """
+        target = (await self.collection(collection)).id if collection is not None else None
         files = []
         for path in map(Path, paths):
             with path.open("rb") as content:
-                files.append(await accept(self.app, self._user, name=path.name, content=content, metadata={}))
-        if collection is not None:
-            target = await self.collection(collection)
-            for file in files:
-                await self.app.records.collections.link(target.id, file.id)
+                files.append(
+                    await accept(
+                        self.app, self._user, name=path.name, content=content, metadata={}, collection_id=target
+                    )
+                )
         done = [await self._finished(file) for file in files]
         if failed := [file for file in done if file.status is Status.FAILED]:
             raise ParseFailed("; ".join(f"{file.filename}: {file.error}" for file in failed))
@@ -63,9 +61,7 @@ class Ragline:
 
     async def collection(self, name: str) -> CollectionRecord:
         """Return the collection of this name, made where there is none."""
-        known, _ = await self.app.records.collections.page(self._user, limit=10_000, offset=0)
-        found = next((record for record, _ in known if record.name == name), None)
-        return found or await self.app.records.collections.add(user_id=self._user.id, name=name, description="")
+        return await self.app.records.collections.named(name, self._user)
 
     async def retrieve(
         self, question: str, *, files: Sequence[FileRecord] = (), collection: str | None = None
@@ -97,9 +93,10 @@ class Ragline:
         return [*refs, CollectionRef((await self.collection(collection)).id)] if collection else refs
 
     async def _finished(self, file: FileRecord) -> FileRecord:
-        while file.status not in (Status.COMPLETED, Status.FAILED):
-            await asyncio.sleep(LOOK_S)
-            file = await self.app.records.files.get(file.id)
+        with self.app.records.changes.watching(file.id) as changed:
+            while (file := await self.app.records.files.get(file.id)).status not in (Status.COMPLETED, Status.FAILED):
+                await changed.wait()
+                changed.clear()
         return file
 
 
@@ -153,7 +150,7 @@ class open_ragline:
         async with AsyncExitStack() as stack:
             app = await stack.enter_async_context(open_app(self._settings))
             user, _ = await first_admin(app.records.users, self._settings.auth)
-            await stack.enter_async_context(ingesting(app, None))
+            await stack.enter_async_context(ingesting(app))
             self._async = stack.pop_all()
             return Ragline(app, user)
 

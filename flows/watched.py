@@ -1,0 +1,88 @@
+"""Runs batches as Prefect flow runs as long as Prefect answers, and without it while it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import suppress
+
+from ragline.app import App
+from ragline.flows.prefect_server import PrefectServer
+from ragline.pipelines.ingest import Batch
+
+log = logging.getLogger(__name__)
+
+PREFECT_START_S = 15.0
+"""How long the first batch waits for a Prefect server that is starting."""
+PREFECT_ANSWER_S = 5.0
+"""How long it waits for one that should be there."""
+CLOSE_S = 1.0
+"""How long the end waits for Prefect to take the last lines of its log."""
+
+
+class Watched:
+    """Runs batches as Prefect flow runs as long as Prefect answers; says so once when it does not."""
+
+    def __init__(self, prefect: PrefectServer, *, alone: bool = True) -> None:
+        """`alone`: no other process ingests, so that runs found unfinished at the first contact are dead."""
+        self._prefect = prefect
+        self._alone = alone
+        self._asking = asyncio.Lock()
+        self._patience_s = PREFECT_START_S if prefect.is_child else PREFECT_ANSWER_S
+        self._silent = False
+
+    async def ready(self) -> bool:
+        """Tell whether Prefect answers; the first time, wait for it."""
+        async with self._asking:
+            return await self._ready()
+
+    async def _ready(self) -> bool:
+        answers = (
+            await self._prefect.wait(limit_s=self._patience_s) if self._patience_s else await self._prefect.answers()
+        )
+        if answers and self._patience_s and self._alone:
+            await self._first_contact()
+        self._patience_s = 0.0
+        if answers == self._silent:
+            self._silent = not answers
+            if self._silent:
+                log.warning("Prefect does not answer at %s: ingesting without it", self._prefect.api_url)
+            else:
+                log.info("Prefect answers again at %s", self._prefect.api_url)
+        return answers
+
+    async def run(self, app: App, batch: Batch) -> None:
+        """Run the batch as a flow. Where Prefect itself fails, the rest of the batch is left to the caller."""
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        from ragline.flows.ingest import current, ingest_flow
+
+        names = [job.file.filename for job in batch.jobs]
+        title = names[0] if len(names) == 1 else f"{len(names)} files"
+        token = current.set((app, batch))
+        try:
+            with temporary_settings({PREFECT_API_URL: self._prefect.api_url}):
+                await ingest_flow(title, [job.file.id for job in batch.jobs], return_state=True)
+        except Exception:  # Prefect's own trouble must not cost a file
+            if batch.error is None:
+                log.warning("Prefect failed in a run: going on without it", exc_info=True)
+        finally:
+            current.reset(token)
+
+    async def close(self) -> None:
+        """Let Prefect's log of the runs be written, as far as that is possible at once."""
+        if "prefect.logging.handlers" not in sys.modules:
+            return  # no batch was run
+        from prefect.logging.handlers import APILogHandler
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await APILogHandler.aflush()
+
+    async def _first_contact(self) -> None:
+        from ragline.flows.reaper import close_dead_runs
+
+        closed = await close_dead_runs(self._prefect.api_url)
+        if closed:
+            log.info("closed in Prefect: %d runs of an ended server", closed)
