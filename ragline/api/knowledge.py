@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from typing import Annotated
 
+from fastapi import APIRouter, Query
+
+from ragline.api import knowledge_files, knowledge_sync
 from ragline.api.caller import Caller, Installation
+from ragline.api.knowledge_files import PAGE_SIZE, opened
+from ragline.api.knowledge_sync import delete_all
 from ragline.api.strict_json import StrictRoute
-from ragline.api.wire import Collection, CollectionList, ListedCollection, Member, OpenCollection, Owner, Page
-from ragline.errors import Forbidden
-from ragline.pipelines.index import follow_collections
+from ragline.api.wire import Collection, CollectionList, ListedCollection, OpenCollection, Owner, Page
+from ragline.api.wire_knowledge import NewCollection, Opened, PathId
+from ragline.app import App
+from ragline.types import User
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/knowledge", tags=["knowledge"])
-
-PAGE_SIZE = 30
-
-
-class NewCollection(BaseModel):
-    name: str = Field(max_length=1000)
-    description: str = Field(max_length=10_000)
-
-
-class FileToAdd(BaseModel):
-    file_id: str = Field(min_length=1)
 
 
 @router.post("/create")
@@ -35,29 +29,62 @@ async def create(body: NewCollection, app: Installation, user: Caller) -> Collec
 @router.get("")
 async def collections(app: Installation, user: Caller, page: Page = 1) -> CollectionList:
     """List the caller's collections, last changed first, 30 a page."""
-    found, total = await app.records.collections.page(user, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE)
+    return await listed(app, user, page)
+
+
+@router.get("/search")
+async def search(
+    app: Installation, user: Caller, query: Annotated[str, Query(max_length=1000)] = "", page: Page = 1
+) -> CollectionList:
+    """List the caller's collections whose name or description contains the text, whatever its case and accents."""
+    return await listed(app, user, page, query)
+
+
+@router.get("/{collection_id}")
+async def one(collection_id: PathId, app: Installation, user: Caller) -> OpenCollection:
+    """Return a collection, without its files."""
+    record = await app.records.collections.visible(collection_id, user)
+    return OpenCollection.of(record)
+
+
+@router.post("/{collection_id}/update")
+async def update(collection_id: PathId, body: NewCollection, app: Installation, user: Caller) -> Opened:
+    """Give a collection another name and description."""
+    await app.records.collections.visible(collection_id, user)
+    await app.records.collections.update(collection_id, name=body.name, description=body.description)
+    return await opened(app, collection_id, user)
+
+
+@router.post("/{collection_id}/reset")
+async def reset(
+    collection_id: PathId, app: Installation, user: Caller, include_directories: bool = False
+) -> OpenCollection:
+    """Empty a collection, of its directories, too, if asked.
+
+    Files that were uploaded into it and are in no other are deleted; those that were added to it only leave.
+    """
+    await app.records.collections.visible(collection_id, user)
+    await delete_all(app, await app.records.members.uploaded_into(collection_id))
+    await app.records.collections.empty(collection_id)
+    if include_directories:
+        await app.records.directories.clear(collection_id)
+    return OpenCollection.of(await app.records.collections.visible(collection_id, user))
+
+
+@router.delete("/{collection_id}/delete")
+async def delete(collection_id: PathId, app: Installation, user: Caller) -> bool:
+    """Delete a collection with its directories; its files stay."""
+    await app.records.collections.visible(collection_id, user)
+    await app.records.collections.delete(collection_id)
+    return True
+
+
+async def listed(app: App, user: User, page: int, query: str = "") -> CollectionList:
+    found, total = await app.records.collections.page(user, query=query, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE)
     users = await app.records.users.named({record.user_id for record, _ in found})
     owners = {owner.id: Owner.of(owner) for owner in users}
     items = [ListedCollection.of(record, user=owners.get(record.user_id), file_count=size) for record, size in found]
     return CollectionList(items=items, total=total)
 
 
-@router.get("/{collection_id}")
-async def one(collection_id: str, app: Installation, user: Caller) -> OpenCollection:
-    """Return a collection, without its files."""
-    record = await app.records.collections.visible(collection_id, user)
-    return OpenCollection.of(record)
-
-
-@router.post("/{collection_id}/file/add")
-async def add_file(collection_id: str, body: FileToAdd, app: Installation, user: Caller) -> OpenCollection:
-    """Put a file into a collection; it may still be on its way. Nothing is embedded again."""
-    target = await app.records.collections.visible(collection_id, user)
-    file = await app.records.files.visible(body.file_id, user)
-    if file.user_id != target.user_id:
-        raise Forbidden(f"file {file.id!r} and collection {target.id!r} belong to different users")
-    await app.records.collections.link(collection_id, file.id)
-    await follow_collections(app, file.id)
-    record = await app.records.collections.visible(collection_id, user)
-    files = [Member.of(file) for file in await app.records.collections.files(collection_id)]
-    return OpenCollection.of(record, files=files)
+router.routes += [*knowledge_files.router.routes, *knowledge_sync.router.routes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from ragline import __version__
-from ragline.api import auth, chat, files, knowledge, meta, models, ollama
+from ragline.api import audit, auth, chat, files, knowledge, meta, models, ollama
 from ragline.api.doorkeeper import Doorkeeper
 from ragline.api.errors import handle_errors
 from ragline.api.sessions import Sessions
@@ -21,7 +21,7 @@ def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI
     api.state.admin = admin
     api.state.runs_url = runs_url
     api.state.sessions = Sessions.of(app.settings)
-    for room in (meta, auth, models, chat, ollama, files, knowledge):
+    for room in (meta, auth, models, chat, ollama, files, knowledge, audit):
         api.include_router(room.router)
     handle_errors(api)
     limits = app.settings.server

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from fastapi import Query
 from pydantic import BaseModel, JsonValue
 
-from ragline.types import CollectionRecord, FileRecord, Model, Status, User
+from ragline.types import CollectionRecord, Failure, FileRecord, Model, Status, User
 
 Page = Annotated[int, Query(ge=1, le=1_000_000, description="Counts from 1.")]
 
@@ -108,7 +108,7 @@ class FileOut(BaseModel):
             meta=FileMeta.of(file),
             created_at=file.created_at,
             updated_at=file.updated_at,
-            path=f"files/{file.id}",
+            path=file.blob,
         )
 
 
@@ -118,29 +118,45 @@ class Uploaded(FileOut):
     status: bool = True
 
 
+class Deleted(BaseModel):
+    message: str
+
+
 class FileList(BaseModel):
     items: list[FileOut]
     total: int
 
 
 class ProcessStatus(BaseModel):
-    """How far the processing of a file is: `progress` from 0 to 1, `flow_run_url` in the Prefect UI."""
+    """How far the processing of a file is: `progress` from 0 to 1, `flow_run_url` in the Prefect UI.
+
+    `position` is the place in the queue from 1. `failure` tells why it failed: `permanent`, `exhausted` (tried
+    `attempts` times; can be retried) or `cancelled`. `searchable`: a version of it answers, if an older one.
+    """
 
     status: Status
     stage: str
     progress: float
     error: str | None
+    failure: Failure | None
+    attempts: int
+    position: int | None
+    searchable: bool
     flow_run_id: str | None
     flow_run_url: str | None
 
     @classmethod
-    def of(cls, file: FileRecord, runs_url: str | None) -> ProcessStatus:
+    def of(cls, file: FileRecord, *, position: int | None, runs_url: str | None) -> ProcessStatus:
         run = file.flow_run_id
         return cls(
             status=file.status,
             stage=file.stage,
             progress=file.progress,
             error=file.error,
+            failure=file.failure,
+            attempts=file.attempts,
+            position=position,
+            searchable=file.version is not None,
             flow_run_id=run,
             flow_run_url=f"{runs_url}/runs/flow-run/{run}" if run and runs_url else None,
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -38,6 +40,11 @@ class Running:
         headers = {"Authorization": f"Bearer {key or self.key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=120, trust_env=False)
 
+    def kill(self) -> None:
+        """Send SIGKILL to the server and everything of its process group, as a machine that runs out of memory does."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=30)
+
     def stop(self) -> float:
         """Send SIGTERM and return how many seconds the end took."""
         started = time.monotonic()
@@ -67,6 +74,7 @@ def start(data_dir: Path, models: Path, settings: Mapping[str, str] = {}, *, key
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
+            start_new_session=True,
         )
     running = Running(process, "", key, data_dir)
     deadline = time.monotonic() + START_S
