@@ -1,0 +1,124 @@
+"""`ragline ingest` and `ragline sync`: documents come in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragline.cli.options import config_option, data_dir_option, leave, run, settings_of
+from ragline.errors import BadInput
+
+if TYPE_CHECKING:
+    from ragline.cli.paths import Document
+    from ragline.cli.sending import Outcome
+    from ragline.config.settings import Settings
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option("--collection", help="Name or id of a collection to put them into; it is made where there is none.")
+@click.option("--include", multiple=True, help="Take only these files of folders, pattern as in .gitignore.")
+@click.option("--exclude", multiple=True, help="Leave out these files and folders.")
+@click.option("--server", help="Address of a Ragline server, instead of the one of this machine.")
+@click.option("--key", help="API key for --server.")
+@data_dir_option
+@config_option
+def ingest(
+    *,
+    paths: Sequence[Path],
+    collection: str | None,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    server: str | None,
+    key: str | None,
+    data_dir: Path | None,
+    config_file: Path | None,
+) -> None:
+    """Take in files and folders, and wait until they can be searched.
+
+    What is there already is not sent again: after an interruption the same command goes on.
+    """
+    from ragline.cli import paths as files
+    from ragline.cli.sending import summary
+    from ragline.connectors.sources.globs import Globs
+
+    if key is not None and server is None:
+        raise click.UsageError("--key is for --server: a server of this machine needs none")
+    try:
+        documents = files.find(paths, Globs(include or ("**",), exclude))
+    except BadInput as error:
+        raise click.UsageError(str(error)) from error
+    if server is not None:
+        counts = run(ingest_at(server, key, documents, collection))
+    else:
+        counts = run(ingest_here(settings_of(config_file, data_dir), documents, collection))
+    click.echo(summary(counts))
+    sys.exit(1 if counts.get("failed") else 0)
+
+
+async def ingest_here(
+    settings: Settings, documents: Sequence[Document], collection: str | None
+) -> Mapping[Outcome, int]:
+    """Ingest through the server that has the data folder, or one for this command."""
+    from ragline.local import a_server
+
+    async with a_server(settings) as server:
+        show_key(server.new_key)
+        return await ingest_at(server.url, server.token, documents, collection)
+
+
+async def ingest_at(
+    url: str, token: str | None, documents: Sequence[Document], collection: str | None
+) -> Mapping[Outcome, int]:
+    """Ingest through a server, show how far it is, and return how many documents had which outcome."""
+    from ragline.cli.progress import showing
+    from ragline.cli.sending import send
+    from ragline.client import Client
+
+    async with Client(url, token) as client:
+        await client.check()
+        collection_id = await client.collection(collection) if collection is not None else None
+        with showing(len(documents)) as show:
+            return await send(client, documents, show, collection_id=collection_id)
+
+
+def show_key(key: str | None) -> None:
+    """Show the API key of an installation that was made just now."""
+    if key is not None:
+        click.echo(f"API key  {key}   (for `ragline serve`; shown this once, `ragline key` makes another)", err=True)
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--all", "all_sources", is_flag=True, help="Sync all sources, one after the other.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@click.option("--force", is_flag=True, help="Look again where nothing changed, and delete however many are gone.")
+@click.option("--verbose", is_flag=True, help="Show all rows.")
+@data_dir_option
+@config_option
+def sync(
+    *,
+    name: str | None,
+    all_sources: bool,
+    dry_run: bool,
+    force: bool,
+    verbose: bool,
+    data_dir: Path | None,
+    config_file: Path | None,
+) -> None:
+    """Take over what changed in a source of ragline.toml.
+
+    NAME is that of the source.
+    """
+    if (name is None) != all_sources:
+        raise click.UsageError("name a source, or all of them with --all")
+    settings = settings_of(config_file, data_dir)
+    from ragline.cli.syncs import sync_all
+
+    names = [name] if name is not None else [source.name for source in settings.sources]
+    failed = run(sync_all(settings, names, dry_run=dry_run, force=force, verbose=verbose))
+    leave(1 if failed else 0)

@@ -1,0 +1,165 @@
+"""Files of this machine are taken in by a server; what it has already is not sent again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from ragline.cli.paths import Document
+from ragline.client import Client, State, Stored
+from ragline.errors import BadInput, NotFound, NotSignedIn, RaglineError, Unavailable
+from ragline.pipelines.names import clean_name
+from ragline.types import Status
+
+UPLOADS = 4
+"""Files that are read and sent at once."""
+WINDOW = 64
+"""Files that are on their way at once."""
+LINKED = 100
+"""Files put into a collection in one go."""
+
+Outcome = Literal["ingested", "already there", "failed"]
+OUTCOMES: Sequence[Outcome] = ("ingested", "already there", "failed")
+
+PREFERRED = (Status.COMPLETED, Status.PROCESSING, Status.PENDING, Status.FAILED)
+"""Of several files of the same bytes and name, the one that is farthest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a document; `reason` says why it failed."""
+
+    document: Document
+    outcome: Outcome
+    reason: str | None = None
+
+
+class Show(Protocol):
+    """Shows somebody how far it is."""
+
+    def started(self, document: Document) -> None: ...
+
+    def progressed(self, document: Document, state: State) -> None: ...
+
+    def ended(self, result: Result) -> None: ...
+
+
+async def send(
+    client: Client, documents: Sequence[Document], show: Show, *, collection_id: str | None = None
+) -> Mapping[Outcome, int]:
+    """Take in all documents and return how many had which outcome, once all can be searched or have failed.
+
+    One that cannot be read or is refused costs only itself. Raises NotSignedIn and Unavailable, which would stop all.
+    """
+    sender = Sender(client, show, collection_id)
+    window = asyncio.Semaphore(WINDOW)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for document in documents:
+                await window.acquire()
+                tasks.create_task(sender.one(document)).add_done_callback(lambda _: window.release())
+    except ExceptionGroup as stopped:
+        raise stopped.exceptions[0] from stopped
+    await sender.link_rest()
+    return sender.counts
+
+
+class Sender:
+    """Takes in documents of one run."""
+
+    def __init__(self, client: Client, show: Show, collection_id: str | None) -> None:
+        self.counts: Counter[Outcome] = Counter()
+        self._client = client
+        self._show = show
+        self._collection_id = collection_id
+        self._uploads = asyncio.Semaphore(UPLOADS)
+        self._one_at_a_time: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._sent: set[str] = set()
+        self._to_link: list[str] = []
+
+    async def one(self, document: Document) -> None:
+        self._show.started(document)
+        try:
+            result = await self._taken(document)
+        except (NotSignedIn, Unavailable):
+            raise
+        except OSError as error:
+            result = Result(document, "failed", f"it cannot be read: {error.strerror or error}")
+        except RaglineError as error:
+            result = Result(document, "failed", str(error))
+        self.counts[result.outcome] += 1
+        self._show.ended(result)
+
+    async def link_rest(self) -> None:
+        """Put what is left to be put into the collection."""
+        if self._collection_id is not None and self._to_link:
+            linked, self._to_link = self._to_link, []
+            await self._client.link(self._collection_id, linked)
+
+    async def _taken(self, document: Document) -> Result:
+        """Take in one document and wait for its end. Raises OSError and what the server answers."""
+        if document.problem is not None:
+            return Result(document, "failed", document.problem)
+        async with AsyncExitStack() as turn:
+            await turn.enter_async_context(self._uploads)
+            sha256 = await asyncio.to_thread(sha256_of, document.path)
+            name = clean_name(document.path.name)
+            # Two files of the same bytes and name in one run: the second is to find the first.
+            await turn.enter_async_context(self._one_at_a_time[name, sha256])
+            stored, is_new = await self._client.patiently(lambda: self._placed(document, name, sha256))
+            repeated = stored.id in self._sent
+            self._sent.add(stored.id)
+        if not is_new:
+            await self._link(stored.id)
+        if stored.status is Status.COMPLETED:
+            return Result(document, "already there")
+        end = await self._end_of(document, stored.id)
+        if end.status is Status.FAILED:
+            return Result(document, "failed", end.error)
+        return Result(document, "already there" if repeated else "ingested")
+
+    async def _placed(self, document: Document, name: str, sha256: str) -> tuple[Stored, bool]:
+        """Return the file as the server has it, and whether it is new there; a failed one is tried again."""
+        found = [file for file in await self._client.known(sha256) if file.name == name]
+        if found:
+            best = min(found, key=lambda file: PREFERRED.index(file.status))
+            if best.status is Status.FAILED:
+                await self._client.retry(best.id)
+            return best, False
+        metadata = {"path": document.inside}
+        if self._collection_id is not None:
+            metadata["knowledge_id"] = self._collection_id
+        made = await self._client.upload(document.path, name=name, metadata=metadata)
+        return Stored(made, name, Status.PENDING), True
+
+    async def _link(self, file_id: str) -> None:
+        self._to_link.append(file_id)
+        if len(self._to_link) >= LINKED:
+            await self.link_rest()
+
+    async def _end_of(self, document: Document, file_id: str) -> State:
+        async for state in self._client.states(file_id):
+            self._show.progressed(document, state)
+            if state.is_final:
+                return state
+        raise NotFound(f"file {file_id!r} has been deleted")
+
+
+def summary(counts: Mapping[Outcome, int]) -> str:
+    """Return what became of the documents in a line."""
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts.get(outcome)) or "no files found"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes. Raises BadInput for an empty one."""
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256")
+        if not content.tell():
+            raise BadInput("it is empty")
+    return digest.hexdigest()
