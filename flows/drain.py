@@ -16,6 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
+from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App, open_app
 from ragline.config.environment import quiet_libraries
@@ -59,10 +60,19 @@ async def until_idle(app: App, owner: str, idle_s: float) -> int:
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < idle_s:
         await asyncio.sleep(LOOK_S)
-        due, _ = await app.records.queue.due()
-        if due or owner in await app.records.queue.owners():
+        if await busy(app, owner):
             quiet_since = time.monotonic()
     return started_with
+
+
+async def busy(app: App, owner: str) -> bool:
+    """Tell whether files wait or are in hand; also, as nobody knows, while the database does not answer."""
+    try:
+        due, _ = await app.records.queue.due()
+        return due > 0 or owner in await app.records.queue.owners()
+    except SQLAlchemyError as error:
+        log.debug("the database does not answer: %s", error)
+        return True
 
 
 @asynccontextmanager

@@ -58,7 +58,7 @@ async def run_sync(sync: Sync, progress: Progress | None = None) -> None:
 async def opened_sync(
     settings: Settings, name: str, *, dry_run: bool = False, force: bool = False, stores: Stores | None = None
 ) -> AsyncIterator[Sync]:
-    """Open a sync of the source `name`, in stores of its own unless some are given. Raises NotFound naming the known."""
+    """Open a sync of the source `name`, in stores of its own unless some are given. Raises NotFound naming others."""
     chosen = find(settings, name)
     if stores is None:
         async with (

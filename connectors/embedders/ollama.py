@@ -55,7 +55,7 @@ async def open_ollama(settings: Embedder) -> ServedEmbedder:
         model_id=f"ollama/{settings.model}/{dimension}",
         dimension=dimension,
         max_tokens=min([MAX_TOKENS, *contexts]),
-        batch_size=settings.batch_size,
+        settings=settings,
     )
 
 

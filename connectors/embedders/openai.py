@@ -63,5 +63,5 @@ async def open_openai(settings: Embedder) -> ServedEmbedder:
         model_id=f"openai/{settings.model}/{dimension}",
         dimension=dimension,
         max_tokens=MAX_TOKENS,
-        batch_size=settings.batch_size,
+        settings=settings,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from typing import TypeAlias
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from ragline.config.settings import Embedder
 from ragline.connectors.embedders.protocol import Matrix
 from ragline.connectors.embedders.windows import merge, normalise
 from ragline.errors import BackendError, SetupError
@@ -23,8 +25,8 @@ Call: TypeAlias = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]
 class ServedEmbedder:
     """An `Embedder` on a server, whose tokenizer is not known here: tokens are estimated, see `count_tokens`.
 
-    Texts are sent as they are, without prefixes. One over `max_tokens` is cut at spaces into windows, whose vectors'
-    mean, weighted by size, is of length 1 again.
+    Texts are sent with the prefix of their kind before them, nothing else. One over `max_tokens` is cut at spaces into
+    windows, whose vectors' mean, weighted by size, is of length 1 again.
     """
 
     def __init__(
@@ -36,13 +38,15 @@ class ServedEmbedder:
         model_id: str,
         dimension: int,
         max_tokens: int,
-        batch_size: int,
+        settings: Embedder,
     ) -> None:
         self._call = call
         self._close = close
         self._place = place
-        self._batch_size = batch_size
-        self.model_id = model_id
+        self._batch_size = settings.batch_size
+        self._query_prefix = settings.query_prefix or ""
+        self._passage_prefix = settings.passage_prefix or ""
+        self.model_id = model_id + _mark(self._passage_prefix)
         self.dimension = dimension
         self.max_tokens = max_tokens
 
@@ -55,9 +59,21 @@ class ServedEmbedder:
 
     async def embed_passages(self, texts: Sequence[str]) -> Matrix:
         """Return shape (len(texts), dimension). Raises BackendError, BackendTimeout or Unavailable."""
+        return await self._embed(texts, self._passage_prefix)
+
+    async def embed_query(self, text: str) -> Matrix:
+        """Return shape (dimension,). Raises as `embed_passages`."""
+        vector: Matrix = (await self._embed([text], self._query_prefix))[0]
+        return vector
+
+    async def close(self) -> None:
+        await self._close()
+
+    async def _embed(self, texts: Sequence[str], prefix: str) -> Matrix:
         if not texts:
             return np.empty((0, self.dimension), np.float32)
-        pieces = [_pieces(text, self.max_tokens) for text in texts]
+        room = max(1, self.max_tokens - _estimate(prefix))
+        pieces = [[prefix + piece for piece in _pieces(text, room)] for text in texts]
         owners = [owner for owner, some in enumerate(pieces) for _ in some]
         flat = [piece for some in pieces for piece in some]
         sizes = [max(1, _estimate(piece)) for piece in flat]
@@ -72,14 +88,6 @@ class ServedEmbedder:
             return merge(vectors, owners, sizes, count=len(texts))
         except ValueError as error:  # windows that cancel each other out
             raise BackendError(f"{self._place} returned useless vectors: {error}.") from error
-
-    async def embed_query(self, text: str) -> Matrix:
-        """Return shape (dimension,). Raises as `embed_passages`."""
-        vector: Matrix = (await self.embed_passages([text]))[0]
-        return vector
-
-    async def close(self) -> None:
-        await self._close()
 
 
 async def probe(call: Call, *, place: str) -> int:
@@ -119,6 +127,11 @@ def uses_proxy(url: str) -> bool:
         return not ip_address(host).is_loopback
     except ValueError:
         return host != "localhost"
+
+
+def _mark(passage_prefix: str) -> str:
+    """Return what a prefix adds to a model's id: passages embedded with another one are other vectors."""
+    return f"/{hashlib.sha256(passage_prefix.encode()).hexdigest()[:8]}" if passage_prefix else ""
 
 
 def _estimate(text: str) -> int:

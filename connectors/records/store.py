@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Connection, event, func, make_url, select
+from sqlalchemy import URL, Connection, Dialect, event, func, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -83,6 +85,8 @@ async def open_records(settings: Database, *, data_dir: Path) -> Records:
         engine = create_async_engine(url, **options)
         if lite:
             event.listen(engine.sync_engine, "connect", prepare_sqlite)
+        elif engine.dialect.driver == "asyncpg":
+            event.listen(engine.sync_engine, "do_connect", connect_postgres)
         async with engine.begin() as connection:
             await connection.run_sync(migrate)
     except (DBAPIError, NoSuchModuleError, OSError, ModuleNotFoundError) as error:
@@ -120,7 +124,8 @@ class Letting(sqlite3.Connection):
     """
 
     def close(self) -> None:
-        self.rollback()
+        with suppress(sqlite3.ProgrammingError):  # closed already
+            self.rollback()
         super().close()
 
 
@@ -130,6 +135,20 @@ def prepare_sqlite(connection: object, _: ConnectionPoolEntry) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def connect_postgres(
+    dialect: Dialect, _: ConnectionPoolEntry, arguments: Sequence[Any], options: dict[str, Any]
+) -> DBAPIConnection:
+    """Connect. SQLAlchemy translates errors of statements only: a server that starts or is full would look like a fault
+    of ours, and cost the file that is being ingested.
+    """
+    import asyncpg  # type: ignore[import-untyped]  # has no types
+
+    try:
+        return dialect.connect(*arguments, **options)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise dialect.loaded_dbapi.OperationalError(str(error)) from error
 
 
 def migrate(connection: Connection) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ragline.connectors.embedders.e5_build import ensure_built
-from ragline.connectors.embedders.packaged import PackagedEmbedder
+from ragline.connectors.embedders.local import LocalEmbedder
+from ragline.connectors.embedders.packaged import packaged_model
 from tests.serving import served
 
 from .loopback import Loopback
@@ -30,7 +31,7 @@ def loopback(loopback_server: Loopback) -> Loopback:
 
 
 @pytest.fixture(scope="session")
-def packaged(models_folder: Path) -> Iterator[PackagedEmbedder]:
-    embedder = PackagedEmbedder(ensure_built(models_folder), threads=1, batch_size=16)
+def packaged(models_folder: Path) -> Iterator[LocalEmbedder]:
+    embedder = LocalEmbedder(packaged_model(ensure_built(models_folder)), runtime="auto", threads=1, batch_size=16)
     yield embedder
     asyncio.run(embedder.close())

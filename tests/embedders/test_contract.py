@@ -1,4 +1,4 @@
-"""What every embedder must do: the packaged model, and the two servers on a loopback port (or a real Ollama)."""
+"""What every embedder must do: the packaged model, one in a folder, two servers on a loopback port (or real Ollama)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ragline.connectors.embedders import open_embedder
 from ragline.connectors.embedders.protocol import Embedder, Matrix
 
 from .loopback import Loopback
+from .tiny import write_tiny
 
 REAL_OLLAMA = os.environ.get("RAGLINE_TEST_OLLAMA_URL")
 PASSAGES = [
@@ -30,8 +31,10 @@ PASSAGES = [
 ]
 
 
-@pytest.fixture(params=["packaged", "ollama", "openai", "real-ollama"])
-async def embedder(request: pytest.FixtureRequest, loopback: Loopback, models_folder: Path) -> AsyncIterator[Embedder]:
+@pytest.fixture(params=["packaged", "folder", "ollama", "openai", "real-ollama"])
+async def embedder(
+    request: pytest.FixtureRequest, loopback: Loopback, models_folder: Path, tmp_path: Path
+) -> AsyncIterator[Embedder]:
     if request.param == "packaged":
         yield request.getfixturevalue("packaged")
         return
@@ -40,6 +43,8 @@ async def embedder(request: pytest.FixtureRequest, loopback: Loopback, models_fo
             pytest.skip("RAGLINE_TEST_OLLAMA_URL is not set")
         model = os.environ.get("RAGLINE_TEST_OLLAMA_EMBEDDER", "nomic-embed-text")
         settings = Settings(kind="ollama", url=REAL_OLLAMA, model=model, batch_size=4)
+    elif request.param == "folder":
+        settings = Settings(kind="folder", path=write_tiny(tmp_path, PASSAGES), threads=1, batch_size=4)
     elif request.param == "ollama":
         settings = Settings(kind="ollama", url=loopback.url, model="words", batch_size=4)
     else:

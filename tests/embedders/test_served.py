@@ -89,6 +89,19 @@ async def test_ollama_must_not_truncate_and_tells_how_much_the_model_reads(loopb
     await embedder.close()
 
 
+@both
+async def test_prefixes_are_sent_and_a_passage_prefix_is_part_of_the_id(loopback: Loopback, kind: Kind) -> None:
+    plain = await opened(kind, loopback.url, "words")
+    embedder = await opened(kind, loopback.url, "words", query_prefix="query: ", passage_prefix="passage: ")
+    loopback.bodies.clear()
+    await embedder.embed_passages(["one"])
+    await embedder.embed_query("two")
+    assert [body["input"] for body in loopback.bodies] == [["passage: one"], ["query: two"]]
+    assert embedder.model_id.startswith(f"{plain.model_id}/")
+    await plain.close()
+    await embedder.close()
+
+
 async def test_tokens_are_estimated_from_bytes(loopback: Loopback) -> None:
     embedder = await opened("openai", loopback.url, "words")
     assert embedder.count_tokens(["", "abc", "abcd", "é", "漢字"]) == [0, 1, 2, 1, 2]

@@ -21,6 +21,7 @@ from tests.http.postgres import postgres
 from tests.http.running import Running, start
 
 POOL = "ragline"
+SMALL_FILE_BYTES = 100_000
 START_S = 120.0
 
 
@@ -144,6 +145,7 @@ def installation(folder: Path, models: Path, vectors_url: str) -> Iterator[Insta
         "RAGLINE_PREFECT__WORK_POOL": POOL,
         "RAGLINE_EMBEDDER__THREADS": "1",
         "RAGLINE_PARSING__WORKERS": "1",
+        "RAGLINE_QUEUE__SMALL_FILE_BYTES": str(SMALL_FILE_BYTES),
         "OMP_NUM_THREADS": "1",
     }
     made = Installation(folder, models, port, database.new_database(), settings)

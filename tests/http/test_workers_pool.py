@@ -26,8 +26,8 @@ from tests.http.running import Running
 from tests.vectors.qdrant_double import qdrant_double
 
 SMALL_FILES = 60
-LONG_CHARS = {"long-1.md": 400_000, "long-2.md": 280_000}
-"""Both above `queue.small_file_bytes`; embedding the first takes longer than starting a second worker's run."""
+LONG_CHARS = {"long-1.md": 300_000, "long-2.md": 110_000}
+"""Both above `pool.SMALL_FILE_BYTES`; embedding the first takes longer than starting a second worker's run."""
 LIMIT_S = 600.0
 
 NOUNS = ("pompe", "vanne", "cuve", "turbine", "bobine", "soupape", "courroie")
