@@ -35,52 +35,12 @@ from ragline.pipelines.chunk import chunk, text_to_embed
 from ragline.pipelines.parse import content_type_of, document_text, parse
 from ragline.types import Element
 
-WORDS = [
-    "pompe",
-    "turbine",
-    "rivière",
-    "montagne",
-    "marché",
-    "école",
-    "moteur",
-    "cuivre",
-    "roue",
-    "signal",
-    "jardin",
-    "hiver",
-    "été",
-    "ville",
-    "route",
-    "pont",
-    "lettre",
-    "contrat",
-    "budget",
-    "rapport",
-    "conseil",
-    "ingénieur",
-    "water",
-    "valve",
-    "river",
-    "engine",
-    "copper",
-    "wheel",
-    "garden",
-    "summer",
-    "city",
-    "road",
-    "bridge",
-    "letter",
-    "contract",
-    "council",
-    "engineer",
-    "measures",
-    "records",
-    "repairs",
-    "replaces",
-    "inspects",
-    "delivers",
-    "accepts",
-]
+VOCABULARY = """
+pompe turbine rivière montagne marché école moteur cuivre roue signal jardin hiver été ville route pont lettre contrat
+budget rapport conseil ingénieur water valve river engine copper wheel garden summer city road bridge letter contract
+council engineer measures records repairs replaces inspects delivers accepts
+"""
+WORDS = VOCABULARY.split()
 CONCURRENCY = 8
 
 

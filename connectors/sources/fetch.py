@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import time
 import zlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 
@@ -15,7 +15,7 @@ import httpx
 
 from ragline import __version__
 from ragline.connectors.sources.addresses import Resolve, check_addresses, is_public, resolve
-from ragline.connectors.sources.fetched import Fetched, receive
+from ragline.connectors.sources.fetched import Fetched, Redirect, fields_of, receive
 from ragline.connectors.sources.urls import origin_of, parse_url, shown
 from ragline.errors import Unavailable
 
@@ -39,6 +39,7 @@ class Fetcher:
         allow_private: bool,
         timeout_s: float,
         max_bytes: int,
+        private_hosts: Collection[str] | None = None,
         user_agent: str = USER_AGENT,
         credentials: Mapping[str, str] | None = None,
         resolve: Resolve = resolve,
@@ -47,6 +48,7 @@ class Fetcher:
     ) -> None:
         """`timeout_s` bounds a whole `get`, `max_bytes` its body, unpacked.
 
+        `private_hosts`: those that `allow_private` is for, as `raw_host` writes them; None: all.
         `credentials`: origin, as `origin_of` writes it, to the value of the Authorization header sent there only.
         """
         self._timeout_s = timeout_s
@@ -57,7 +59,11 @@ class Fetcher:
             ssl_context=ssl_context or httpx.create_ssl_context(),
             max_connections=20,
             keepalive_expiry=5.0,
-            network_backend=_CheckedNetwork(resolve, (lambda _: True) if allow_private else is_public),
+            network_backend=_CheckedNetwork(
+                resolve,
+                is_public,
+                lambda host: allow_private and (private_hosts is None or host in private_hosts),
+            ),
         )
 
     async def get(
@@ -67,14 +73,15 @@ class Fetcher:
         etag: str | None = None,
         modified: str | None = None,
         max_bytes: int | None = None,
-        before_redirect: Callable[[str], Awaitable[None]] | None = None,
+        before_redirect: Callable[[Redirect], Awaitable[None]] | None = None,
     ) -> Fetched:
         """Return the answer to a GET, redirects followed; 304 only where `etag` or `modified` was given and holds.
 
-        `max_bytes` replaces the fetcher's; `before_redirect` gets each further address and may raise.
+        `max_bytes` replaces the fetcher's; `before_redirect` gets each redirect before it is followed and may raise.
 
-        Raises BadInput (no address that can be fetched), Forbidden (an address that is not public), TooLarge,
-        Vanished (404, 410), Refused (other 4xx), Unavailable (everything else that keeps the body away).
+        Raises BadInput (no address that can be fetched), Forbidden (an address that is not allowed), TooLarge,
+        Vanished (404, 410), Refused (other 4xx, and redirects to what is no page), Elsewhere (404 or 410 at the end of
+        a temporary redirect), Unavailable (everything else that keeps the body away).
         """
         target = parse_url(url)
         headers = {"user-agent": self._user_agent, "accept": "*/*", "accept-encoding": "gzip"}
@@ -83,23 +90,25 @@ class Fetcher:
         if modified:
             headers["if-modified-since"] = modified
         limit = self._max_bytes if max_bytes is None else max_bytes
+        at = Redirect(str(target), str(target))
         with _translated(target, self._timeout_s):
             async with asyncio.timeout(self._timeout_s):
                 for _ in range(MAX_REDIRECTS + 1):
-                    answer = await self._ask(target, headers, limit)
+                    answer = await self._ask(at, headers, limit)
                     if isinstance(answer, Fetched):
                         return answer
-                    target = answer
+                    at = answer
                     if before_redirect is not None:
-                        await before_redirect(str(target))
+                        await before_redirect(at)
         raise Unavailable(f"{shown(url)}: more than {MAX_REDIRECTS} redirects")
 
     async def close(self) -> None:
         """Close all connections. Can be called twice."""
         await self._pool.aclose()
 
-    async def _ask(self, url: httpx.URL, headers: Mapping[str, str], limit: int) -> Fetched | httpx.URL:
+    async def _ask(self, at: Redirect, headers: Mapping[str, str], limit: int) -> Fetched | Redirect:
         """Return the answer, or where it redirects to."""
+        url = httpx.URL(at.target)
         headers = {"host": url.netloc.decode("ascii"), **headers}
         if authorization := self._credentials.get(origin_of(url)):
             headers["authorization"] = authorization
@@ -107,10 +116,11 @@ class Fetcher:
         limits = {"timeout": {"connect": CONNECT_TIMEOUT_S, "read": self._timeout_s, "write": self._timeout_s}}
         for last in (False, True):
             async with self._pool.stream("GET", target, headers=_raw(headers), extensions=limits) as response:
-                fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+                fields = fields_of(response.headers)
                 wait_s = None if last else _short_wait(response.status, fields.get("retry-after", ""))
                 if wait_s is None:
-                    return await receive(url, response, fields, limit, conditional=_is_conditional(headers))
+                    conditional = _is_conditional(headers)
+                    return await receive(url, response, fields, limit, home=at.home, conditional=conditional)
             await asyncio.sleep(wait_s)
         raise AssertionError("the second answer is always taken")
 
@@ -118,9 +128,12 @@ class Fetcher:
 class _CheckedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to an address it has resolved and checked itself; TLS above it still sees the name."""
 
-    def __init__(self, resolve: Resolve, allowed: Callable[[str], bool]) -> None:
+    def __init__(
+        self, resolve: Resolve, is_public: Callable[[str], bool], may_be_private: Callable[[str], bool]
+    ) -> None:
         self._resolve = resolve
-        self._allowed = allowed
+        self._is_public = is_public
+        self._may_be_private = may_be_private
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -132,7 +145,7 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         addresses = await self._resolve(host, port)
-        check_addresses(host, addresses, self._allowed)
+        check_addresses(host, addresses, allow_private=self._may_be_private(host), is_public=self._is_public)
         failure: Exception = httpcore.ConnectError("it has no address")
         for address in addresses:
             try:
@@ -147,13 +160,15 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
 
 @contextmanager
 def _translated(url: httpx.URL, timeout_s: float) -> Iterator[None]:
-    """Turn the errors of the network into Unavailable."""
+    """Turn the errors of the network, and of the disk that keeps a body, into Unavailable."""
     try:
         yield
     except TimeoutError as error:
         raise Unavailable(f"{shown(url)}: not answered in full within {timeout_s:g} s") from error
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, zlib.error) as error:
         raise Unavailable(f"{shown(url)}: cannot be reached ({type(error).__name__}: {error})") from error
+    except OSError as error:
+        raise Unavailable(f"{shown(url)}: cannot be kept while it is read ({error})") from error
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

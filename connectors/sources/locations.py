@@ -6,6 +6,8 @@ from base64 import b64encode
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import httpx
+
 from ragline.connectors.sources.urls import origin_of, parse_url
 from ragline.errors import BadInput
 
@@ -30,6 +32,12 @@ def credentials(settings: SourceSettings) -> dict[str, str]:
     else:
         return {}
     return {origin_of(url): value for url in locations(settings)}
+
+
+def private_hosts(settings: SourceSettings) -> frozenset[str]:
+    """Return the hosts that may be in private networks: those of the locations, where that is set."""
+    hosts = (httpx.URL(url).raw_host.decode("ascii") for url in locations(settings))
+    return frozenset(hosts if settings.allow_private else ())
 
 
 def wrong_settings(settings: SourceSettings) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx
@@ -22,6 +23,9 @@ _NO_DOCUMENTS = frozenset(
 )
 """What links may end in that no crawl needs to fetch."""
 
+_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+"""Rules for robots that have a colon in them; in a header, other words before one name whom it is for."""
+
 
 @dataclass(slots=True)
 class Page:
@@ -41,13 +45,13 @@ class Page:
 
 
 def look(content: bytes, url: str, *, charset: str | None, robots: str) -> Page:
-    """Return what an HTML page says to crawlers; `robots` is its X-Robots-Tag header. Runs in a worker process."""
+    """Return what an HTML page says to crawlers; `robots`: X-Robots-Tag headers, a line each. For a worker process."""
     page = parsed(decoded(content, charset))
-    words = robots.lower()
+    said = list(_for_us(robots.lower()))
     for meta in page.iterfind(".//meta[@name][@content]"):
         if meta.get("name").strip().lower() in {"robots", "ragline"}:
-            words += "," + meta.get("content").lower()
-    rules = {word.strip() for word in words.replace(":", ",").split(",")}
+            said.append(meta.get("content").lower())
+    rules = {word.strip() for words in said for word in words.split(",")}
     start = page.find(".//base[@href]")
     base = (joined(url, start.get("href")) if start is not None else None) or url
     links: list[str] = []
@@ -66,6 +70,16 @@ def look(content: bytes, url: str, *, charset: str | None, robots: str) -> Page:
         index=not rules & {"noindex", "none"},
         canonical=canonical if canonical != url else None,
     )
+
+
+def _for_us(robots: str) -> Iterator[str]:
+    """Yield the rules of the headers that are for all crawlers, or for this one by its name."""
+    for line in robots.splitlines():
+        name, colon, rules = line.partition(":")
+        if not colon or "," in name or name.strip() in _WITH_VALUE:
+            yield line
+        elif name.strip() == "ragline":
+            yield rules
 
 
 def _may_be_document(url: str) -> bool:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import httpx
 
 from ragline.connectors.sources.fetch import USER_AGENT, Fetcher
-from ragline.connectors.sources.fetched import Fetched, Refused
+from ragline.connectors.sources.fetched import Elsewhere, Fetched, Redirect, Refused
 from ragline.connectors.sources.protocol import Vanished
-from ragline.connectors.sources.urls import origin_of, parse_url, shown
+from ragline.connectors.sources.urls import joined, origin_of, parse_url, shown
 from ragline.errors import Forbidden, TooLarge, Unavailable
 
 if TYPE_CHECKING:
@@ -24,13 +24,16 @@ MAX_ROBOTS_BYTES = 512 << 10
 """RFC 9309, 2.5: at least 500 KiB are read."""
 MAX_CRAWL_DELAY_S = 60.0
 
+Within = Callable[[Redirect], bool]
+"""Tells whether a redirect stays in what is read."""
+
 
 class Disallowed(Forbidden):
     """The site's robots.txt asks us to stay away."""
 
 
 class Outside(Vanished):
-    """The page now redirects out of what is crawled, so it is no page of that any more."""
+    """The page has moved for good (301, 308) out of what is read, so it is no page of that any more."""
 
 
 class Polite:
@@ -50,17 +53,20 @@ class Polite:
         etag: str | None = None,
         modified: str | None = None,
         max_bytes: int | None = None,
-        within: Callable[[str], bool] | None = None,
+        within: Within | None = None,
     ) -> Fetched:
         """Return as `Fetcher.get`; redirects are followed only to where `within` is true and robots.txt allows.
 
-        Raises Disallowed and Outside too, and Unavailable where robots.txt cannot be read.
+        Raises Disallowed, Outside and Elsewhere (a permanent and a temporary redirect that is not `within`) too, and
+        Unavailable where robots.txt cannot be read.
         """
 
-        async def before_redirect(target: str) -> None:
-            if within is not None and not within(target):
-                raise Outside(f"{shown(url)}: redirects out of what is crawled, to {shown(target)}")
-            await self._check(target)
+        async def before_redirect(redirect: Redirect) -> None:
+            if within is not None and not within(redirect):
+                if redirect.for_now:
+                    raise Elsewhere(f"{shown(url)}: redirects for now to {shown(redirect.target)}")
+                raise Outside(f"{shown(url)}: has moved to {shown(redirect.target)}")
+            await self._check(redirect.target)
 
         await self._check(url)
         await self._pause(url)
@@ -75,7 +81,8 @@ class Polite:
     async def sitemaps(self, url: str) -> list[str]:
         """Return the sitemaps that robots.txt names, or the usual place where it names none."""
         robots = await self._robots_of(parse_url(url))
-        return list(robots.sitemaps) or [str(httpx.URL(url).join("/sitemap.xml"))]
+        named = [joined(url, address) for address in robots.sitemaps]  # a path is not allowed there, but is used
+        return [address for address in named if address] or [str(httpx.URL(url).join("/sitemap.xml"))]
 
     def forget(self) -> None:
         """Read each robots.txt again when it is needed."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from lxml import etree  # type: ignore[import-untyped]  # has no types
 
 from ragline.connectors.sources.gunzip import Gunzip
-from ragline.connectors.sources.look import LOOK_TIMEOUT_S
+from ragline.connectors.sources.look import LOOK_TIMEOUT_S, Page
 from ragline.connectors.sources.robots import Polite
 from ragline.connectors.sources.urls import joined, shown
+from ragline.connectors.sources.visits import Visits
 from ragline.errors import BadInput, ParseFailed, TooLarge, Unavailable
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ MAX_SITEMAPS = 500
 MAX_SITEMAP_PAGES = 50_000
 
 
-async def sitemap_pages(starts: Iterable[str], polite: Polite, workers: Workers) -> list[str]:
-    """Return the pages of the sitemaps and of those that they list. Raises the error of any that cannot be read."""
+async def sitemap_pages(starts: Iterable[str], polite: Polite, workers: Workers, visits: Visits) -> list[str]:
+    """Return the pages of the sitemaps and of those that they list. Raises the error of any that cannot be read.
+
+    `visits` learns which sitemaps listed something: one that is empty the next time raises Unavailable.
+    """
     waiting = deque(dict.fromkeys(starts))
     seen = set(waiting)
     pages: dict[str, None] = {}
@@ -38,6 +42,7 @@ async def sitemap_pages(starts: Iterable[str], polite: Polite, workers: Workers)
         except (BadInput, ParseFailed) as error:
             raise Unavailable(f"sitemap {shown(url)}: {error}") from error
         targets = [target for target in (joined(url, address) for address in found) if target]
+        _remember(url, targets, visits)
         if kind == "pages":
             pages.update(dict.fromkeys(targets))
         else:
@@ -49,6 +54,16 @@ async def sitemap_pages(starts: Iterable[str], polite: Polite, workers: Workers)
                 "name some of its sitemaps as locations of several sources"
             )
     return list(pages)
+
+
+def _remember(url: str, targets: Sequence[str], visits: Visits) -> None:
+    before = visits.known(url)
+    if before is not None and before.links and not targets:
+        raise Unavailable(
+            f"sitemap {shown(url)}: it is empty and was not before; "
+            "if that is right, write the sitemaps that are to be read as the location"
+        )
+    visits.note([Page(url, suffix=None, links=list(targets[:1]))])  # one tells that there were some
 
 
 def read_sitemap(content: bytes) -> tuple[Literal["index", "pages"], list[str]]:

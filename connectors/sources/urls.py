@@ -30,6 +30,13 @@ def origin_of(url: httpx.URL | str) -> str:
     return f"{url.scheme}://{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
 
 
+def site_of(url: httpx.URL | str) -> str:
+    """Return host and port in one form for all names of a site: http or https, with `www.` or without."""
+    url = httpx.URL(url)
+    host = url.host.removeprefix("www.")
+    return host if url.port in {None, 80, 443} else f"{host}:{url.port}"
+
+
 def joined(base: str, address: str) -> str | None:
     """Return the address as one that can be fetched, in one form; None where it is none."""
     try:

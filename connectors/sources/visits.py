@@ -7,17 +7,18 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragline.connectors.sources.fetched import Fetched
+from ragline.connectors.sources.fetched import Elsewhere, Fetched
 from ragline.connectors.sources.look import LOOK_TIMEOUT_S, Page, look
 from ragline.connectors.sources.page_names import HTML, suffix_of
 from ragline.connectors.sources.protocol import Vanished
-from ragline.connectors.sources.robots import Polite
+from ragline.connectors.sources.robots import Polite, Within
+from ragline.connectors.sources.urls import shown
 
 if TYPE_CHECKING:
     from ragline.connectors.workers import Workers
@@ -30,7 +31,7 @@ KEEP_BYTES = 512 << 20
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer without its bytes: they are in `path`, unless that is None."""
+    """An answer without its bytes: they are in `path`, unless that is None. `for_now`: by a temporary redirect."""
 
     url: str
     etag: str | None
@@ -39,13 +40,15 @@ class Kept:
     charset: str | None = None
     robots: str = ""
     size_bytes: int = 0
+    for_now: bool = False
     path: Path | None = None
 
     @classmethod
     def of(cls, fetched: Fetched, path: Path | None = None) -> Kept:
         robots = fetched.headers.get("x-robots-tag", "")
         validators = (fetched.etag, fetched.last_modified)
-        return cls(fetched.url, *validators, fetched.content_type, fetched.charset, robots, fetched.size_bytes, path)
+        content = (fetched.content_type, fetched.charset, robots, fetched.size_bytes)
+        return cls(fetched.url, *validators, *content, fetched.for_now, path)
 
     def hints(self) -> dict[str, str | None]:
         return {"charset": self.charset, "robots": self.robots}
@@ -72,17 +75,25 @@ class Visits:
     def known(self, url: str) -> Page | None:
         return self._known.get(url)
 
+    def documents(self) -> list[Page]:
+        """Return the documents of the last listing, each once."""
+        documents = (page for page in self._known.values() if page.suffix is not None and page.index)
+        return list({page.url: page for page in documents}.values())
+
     def kept(self, url: str) -> Kept | None:
         return self._kept.get(url)
 
-    async def visit(self, url: str, *, within: Callable[[str], bool] | None = None) -> Page:
-        """Return the page as it is now; one that is not the remembered one any more is kept for reading."""
+    async def visit(self, url: str, *, within: Within | None = None) -> Page:
+        """Return the page as it is now; one that is not the remembered one any more is kept for reading.
+
+        Raises the errors of `Polite.get`, ParseFailed, and Elsewhere where a temporary redirect leads to another
+        address than the remembered one.
+        """
         known = self._known.get(url)
         if known is not None:
             self._seen[url] = known
-        etag, modified = (known.etag, known.modified) if known else (None, None)
         try:
-            fetched = await self._polite.get(url, etag=etag, modified=modified, within=within)
+            fetched = await self._get(url, known, within)
         except Vanished:
             self._seen.pop(url, None)
             raise
@@ -92,9 +103,14 @@ class Visits:
                 return known
             page = await self._looked_at(fetched)
             self._seen[url] = page
+            self._seen.setdefault(page.url, page)
             if page.suffix is not None and self._kept_bytes + fetched.size_bytes <= KEEP_BYTES:
                 self._kept[page.url] = self._kept[url] = await asyncio.to_thread(self._keep, fetched)
             return page
+
+    def note(self, pages: Iterable[Page]) -> None:
+        """Remember pages for the next listing without a visit."""
+        self._seen.update({page.url: page for page in pages})
 
     def save(self, *, keep: bool = False) -> None:
         """Remember the pages visited for this listing for the next; `keep`: those of earlier ones too."""
@@ -110,6 +126,18 @@ class Visits:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+    async def _get(self, url: str, known: Page | None, within: Within | None) -> Fetched:
+        """Ask for the page if it is not the remembered one; 304 only where it is."""
+        if known is None:
+            return await self._polite.get(url, within=within)
+        fetched = await self._polite.get(url, etag=known.etag, modified=known.modified, within=within)
+        if fetched.url == known.url:
+            return fetched
+        fetched.close()
+        if fetched.for_now:
+            raise Elsewhere(f"{shown(url)}: redirects for now to {shown(fetched.url)}; it was at {shown(known.url)}")
+        return await self._polite.get(url, within=within)  # what is unchanged there may be another page
 
     async def _looked_at(self, fetched: Fetched) -> Page:
         answer = Kept.of(fetched)
