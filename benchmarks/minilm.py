@@ -7,7 +7,9 @@ as ONNX in float32, then with 8 bits on fixed scales by onnxruntime's own tool. 
 ../shared/tools/load.py. On an EPYC with AVX-512 VNNI, one thread, 2026-11-22 (a server of the same
 model on torch: 13.7):
 
-RESULTS_HERE
+            openvino  onnxruntime
+    fp32        41.9         21.1   (OpenVINO makes bf16 of it)
+    int8        63.4         41.3   cosine to fp32 .991; 70.5 on a less busy machine
 """
 
 from __future__ import annotations

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Cancelled, Completed
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App, open_app
@@ -23,12 +25,14 @@ from ragline.config.environment import quiet_libraries
 from ragline.config.load import load_settings
 from ragline.config.settings import Settings
 from ragline.flows.prefect_server import PrefectServer
-from ragline.flows.runner import ingesting
+from ragline.flows.runner import HEARTBEAT_S, ingesting
 from ragline.flows.watched import Watched
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
+SILENT_S = 2 * HEARTBEAT_S
+"""A lease that was not renewed for so long will run out: the run stays for its files, to start another takes longer."""
 BEAT = "ragline.alive"
 """The label of a run that changes as long as its process lives."""
 BEAT_S = 15.0
@@ -36,17 +40,29 @@ BEAT_S = 15.0
 
 @flow(name="drain", flow_run_name="ingest what waits")
 async def drain_flow(idle_s: float = 10.0) -> State[None]:
-    """Ingest until no file waited for `idle_s` seconds."""
+    """Ingest until no file waited for `idle_s` seconds, or until the process is told to end: then files go back."""
     quiet_libraries()
     settings = load_settings()
     start_logging(settings)
     run_id = str(flow_run.id)
+    stop = stopped()
     async with alive(run_id), open_app(settings) as app:
         watched = Watched(PrefectServer(settings.prefect, data_dir=settings.data_dir), alone=False)
         owner = owner_of(run_id)
         async with ingesting(app, watched, owner=owner):
-            files = await until_idle(app, owner, idle_s)
+            files = await until_idle(app, owner, idle_s, stop)
+    if stop.is_set():
+        return Cancelled(message="its worker was stopped; the files in hand went back to the queue")
     return Completed(message=f"nothing waited for {idle_s:g} s; {files} files were waiting when it started")
+
+
+def stopped() -> asyncio.Event:
+    """Return an event that is set when this process is told to end: a worker that is stopped ends its runs so."""
+    event = asyncio.Event()
+    if threading.current_thread() is threading.main_thread():  # no other may have handlers
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, event.set)
+    return event
 
 
 def owner_of(run_id: str) -> str:
@@ -54,22 +70,30 @@ def owner_of(run_id: str) -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}:{run_id}"
 
 
-async def until_idle(app: App, owner: str, idle_s: float) -> int:
-    """Return, once nothing waited and nothing was in hand for `idle_s`, how many files waited at the start."""
+async def until_idle(app: App, owner: str, idle_s: float, stop: asyncio.Event) -> int:
+    """Return, once nothing waited and nothing was in hand for `idle_s`, how many files waited at the start.
+
+    Returns at once when `stop` is set.
+    """
     started_with = await app.records.queue.waiting()
     quiet_since = time.monotonic()
-    while time.monotonic() - quiet_since < idle_s:
-        await asyncio.sleep(LOOK_S)
+    while time.monotonic() - quiet_since < idle_s and not stop.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await stop.wait()
         if await busy(app, owner):
             quiet_since = time.monotonic()
     return started_with
 
 
 async def busy(app: App, owner: str) -> bool:
-    """Tell whether files wait or are in hand; also, as nobody knows, while the database does not answer."""
+    """Tell whether files wait or are in hand, or will soon wait because another process died with them in hand.
+
+    True also while the database does not answer: nobody knows.
+    """
     try:
         due, _ = await app.records.queue.due()
-        return due > 0 or owner in await app.records.queue.owners()
+        return due > 0 or owner in await app.records.queue.owners() or await app.records.queue.silent(SILENT_S) > 0
     except SQLAlchemyError as error:
         log.debug("the database does not answer: %s", error)
         return True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
-from contextlib import suppress
+import time
+from contextlib import AbstractContextManager, suppress
 
 from ragline.app import App
 from ragline.flows.prefect_server import PrefectServer
@@ -17,6 +19,8 @@ PREFECT_START_S = 15.0
 """How long the first batch waits for a Prefect server that is starting."""
 PREFECT_ANSWER_S = 5.0
 """How long it waits for one that should be there."""
+TRUST_S = 10.0
+"""How long Prefect is taken to be there after it answered."""
 CLOSE_S = 1.0
 """How long the end waits for Prefect to take the last lines of its log."""
 
@@ -29,13 +33,19 @@ class Watched:
         self._prefect = prefect
         self._alone = alone
         self._asking = asyncio.Lock()
+        self._answered_at = -math.inf
+        self._pointing: list[AbstractContextManager[object]] = []
         self._patience_s = PREFECT_START_S if prefect.is_child else PREFECT_ANSWER_S
         self._silent = False
 
     async def ready(self) -> bool:
         """Tell whether Prefect answers; the first time, wait for it."""
         async with self._asking:
-            return await self._ready()
+            if time.monotonic() - self._answered_at < TRUST_S:
+                return True
+            answers = await self._ready()
+            self._answered_at = time.monotonic() if answers else -math.inf
+            return answers
 
     async def _ready(self) -> bool:
         answers = (
@@ -54,21 +64,28 @@ class Watched:
 
     async def run(self, app: App, batch: Batch) -> None:
         """Run the batch as a flow. Where Prefect itself fails, the rest of the batch is left to the caller."""
-        from prefect.settings import PREFECT_API_URL, temporary_settings
-
         from ragline.flows.ingest import current, ingest_flow
 
         names = [job.file.filename for job in batch.jobs]
         title = names[0] if len(names) == 1 else f"{len(names)} files"
         token = current.set((app, batch))
         try:
-            with temporary_settings({PREFECT_API_URL: self._prefect.api_url}):
-                await ingest_flow(title, [job.file.id for job in batch.jobs], return_state=True)
+            self._point()
+            await ingest_flow(title, [job.file.id for job in batch.jobs], return_state=True)
         except Exception:  # Prefect's own trouble must not cost a file
             if batch.error is None:
                 log.warning("Prefect failed in a run: going on without it", exc_info=True)
         finally:
             current.reset(token)
+
+    def _point(self) -> None:
+        """Let this task's runs go to our server: once for each task, since the settings are built anew each time."""
+        from prefect.settings import PREFECT_API_URL, temporary_settings
+
+        if PREFECT_API_URL.value() != self._prefect.api_url:
+            settings = temporary_settings({PREFECT_API_URL: self._prefect.api_url})
+            settings.__enter__()
+            self._pointing.append(settings)  # kept, or it would end with the garbage collection
 
     async def close(self) -> None:
         """Let Prefect's log of the runs be written, as far as that is possible at once."""

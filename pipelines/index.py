@@ -40,11 +40,14 @@ async def index_file(
     stored = await app.vectors.publish(file.id, version=version)
     if stored != len(chunks):
         raise Unavailable(f"the vector store holds {stored} of {len(chunks)} passages of file {file.id!r}")
-    if not await app.records.queue.complete(file.id, lease, version=version, chunk_count=len(chunks)):
+    fresh = file.version is None and file.attempts == 1  # nothing of it can be stale
+    mark = await app.records.queue.complete(file.id, lease, version=version, chunk_count=len(chunks), untidy=not fresh)
+    if mark is None:
         await app.vectors.drop_version(file.id, version)
         await app.blobs.delete(key)
         return False
-    await tidy(app, file.id)
+    if mark:
+        await tidy(app, file.id)
     return True
 
 

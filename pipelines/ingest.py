@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -99,8 +99,7 @@ async def chunk_batch(app: App, batch: Batch) -> None:
 
 async def embed_batch(app: App, batch: Batch) -> None:
     """Embed the passages of all files together, each distinct text once, none that was embedded before."""
-    for job in batch.live:
-        await note(app, batch, job, "embed", EMBED_FROM)
+    await note(app, batch, "embed", {job.file.id: EMBED_FROM for job in batch.live})
     wanted: dict[str, int] = {}
     vectors: dict[str, Matrix] = {}
     alive: list[Job] = []
@@ -207,9 +206,7 @@ async def each(
     async def run(job: Job) -> None:
         job.step, job.step_started = asyncio.current_task(), time.monotonic()
         try:
-            await note(app, batch, job, stage, progress)
-            if job.alive:
-                await step(app, batch, job)
+            await step(app, batch, job)
         except asyncio.CancelledError:
             if job.alive:
                 raise  # it is not this file but all of us
@@ -226,18 +223,24 @@ async def each(
         if job.error is not None and not job.lost:
             await app.records.queue.fail(job.file.id, batch.lease, job.error)
 
+    await note(app, batch, stage, {job.file.id: progress for job in batch.live})
     async with asyncio.TaskGroup() as group:
         for job in batch.live:
             group.create_task(run(job))
 
 
-async def note(app: App, batch: Batch, job: Job, stage: Stage, progress: float) -> None:
-    """Write down how far a file is, or find that its lease is lost."""
-    held = await app.records.queue.advance(job.file.id, batch.lease, stage, progress, flow_run_id=batch.flow_run_id)
-    job.lost = job.lost or not held
-
-
-async def show_progress(app: App, batch: Batch, vectors: dict[str, Matrix]) -> None:
+async def note(app: App, batch: Batch, stage: Stage, progress: Mapping[str, float]) -> None:
+    """Write down how far files are, by id, and find those whose lease is lost."""
+    held = await app.records.queue.advance(batch.lease, stage, progress, flow_run_id=batch.flow_run_id)
     for job in batch.live:
-        done = sum(text in vectors for text in job.texts) / len(job.texts)
-        await note(app, batch, job, "embed", round(EMBED_FROM + (EMBED_TO - EMBED_FROM) * done, 3))
+        job.lost = job.lost or (job.file.id in progress and job.file.id not in held)
+
+
+async def show_progress(app: App, batch: Batch, vectors: Mapping[str, Matrix]) -> None:
+    """Write down how far the embedding of each file is."""
+
+    def done(job: Job) -> float:
+        return sum(text in vectors for text in job.texts) / len(job.texts)
+
+    levels = {job.file.id: round(EMBED_FROM + (EMBED_TO - EMBED_FROM) * done(job), 3) for job in batch.live}
+    await note(app, batch, "embed", levels)

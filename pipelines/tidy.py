@@ -16,12 +16,16 @@ TIDY_FILES = 200
 
 
 async def tidy(app: App, file_id: str) -> None:
-    """Bring the passages of a file in line, also with what changes meanwhile. A file that is gone needs nothing."""
+    """Bring the passages of a file in line, also with what changes meanwhile. A file that is gone needs nothing.
+
+    While a version of it is on its way, the passages that answer follow, and the rest waits for its end.
+    """
     while (file := (await app.records.files.named([file_id])).get(file_id)) is not None and file.untidy:
         collections = await app.records.collections.of_file(file_id)
         await app.vectors.relabel(file_id, name=file.filename, collection_ids=collections)
-        if file.status in (Status.COMPLETED, Status.FAILED):
-            await app.vectors.drop_stale(file_id, keep=file.version or "")
+        if file.status not in (Status.COMPLETED, Status.FAILED):
+            return  # a version is on its way, perhaps staged with what was true before: again at its end
+        await app.vectors.drop_stale(file_id, keep=file.version or "")
         if file.status is Status.COMPLETED and file.version:
             await forget(app, file_id, but=file.version)
         await app.records.files.tidied(file_id, file.untidy)

@@ -76,10 +76,15 @@ async def working(app: App, prefect: PrefectServer | None) -> AsyncIterator[None
         if prefect and app.settings.prefect.work_pool is not None:
             await stack.enter_async_context(dispatching(app, prefect))
         else:
-            await stack.enter_async_context(ingesting(app, Watched(prefect) if prefect else None))
+            await stack.enter_async_context(ingesting(app, watched(app, prefect) if prefect else None))
             if prefect and app.settings.sources:
                 await stack.enter_async_context(schedules(app.settings, prefect))
         yield
+
+
+def watched(app: App, prefect: PrefectServer) -> Watched:
+    """Report runs to Prefect; where that and Qdrant are the user's own servers, other processes may do so too."""
+    return Watched(prefect, alone=prefect.is_child or app.settings.vectors.url is None)
 
 
 class Server(uvicorn.Server):

@@ -134,17 +134,30 @@ async def test_a_lease_that_is_renewed_holds(records: Records, monkeypatch: pyte
     assert await claimed(records, "other") == []
 
 
+async def test_a_lease_that_nobody_renews_is_silent_before_it_is_over(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(records, "f")
+    lease = await lease_of(records)
+    assert await records.queue.silent(30) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(queue_module, "LEASE_S", queue_module.LEASE_S - 40)  # as if it were 40 s old
+        await records.queue.renew(lease)
+    assert await records.queue.silent(30) == 1
+    assert (await records.queue.due(), await records.queue.owners()) == ((0, 0), {"w"})
+
+
 @pytest.mark.usefixtures("expired")
 async def test_who_lost_the_lease_changes_nothing(records: Records) -> None:
     await put(records, "f")
     old = await lease_of(records, "slow")
     new = await lease_of(records, "quick")
-    assert not await records.queue.advance("f", old, "index", 0.9)
-    assert not await records.queue.complete("f", old, version="old", chunk_count=9)
+    assert await records.queue.advance(old, "index", {"f": 0.9}) == set()
+    assert await records.queue.complete("f", old, version="old", chunk_count=9) is None
     assert not await records.queue.fail("f", old, "no")
-    assert await records.queue.complete("f", new, version="new", chunk_count=3)
+    assert await records.queue.complete("f", new, version="new", chunk_count=3, untidy=False) == 0
     assert (await records.files.get("f")).version == "new"
-    assert not await records.queue.complete("f", new, version="again", chunk_count=3)
+    assert await records.queue.complete("f", new, version="again", chunk_count=3) is None
 
 
 async def test_a_completed_file_is_not_taken_from_the_batch_that_completed_it(records: Records) -> None:
@@ -225,13 +238,13 @@ async def test_cancelling_ends_the_wait_and_the_work(records: Records) -> None:
 async def test_new_bytes_end_the_work_on_the_old_ones(records: Records) -> None:
     await put(records, "f")
     first = await lease_of(records)
-    assert await records.queue.complete("f", first, version="v1", chunk_count=1)
+    assert await records.queue.complete("f", first, version="v1", chunk_count=1) == 1
     await records.queue.again("f")
     second = await lease_of(records)
     before = await records.files.replace("f", content_type="text/plain", size_bytes=3, sha256="1" * 64, blob="files/n")
     assert before is not None
     assert before.blob == "files/f"
-    assert not await records.queue.complete("f", second, version="v2", chunk_count=1)
+    assert await records.queue.complete("f", second, version="v2", chunk_count=1) is None
     file = await records.files.get("f")
     assert (file.status, file.version, file.blob) == (Status.PENDING, "v1", "files/n")
 
@@ -243,7 +256,7 @@ async def test_who_watches_a_file_is_told_at_each_change(records: Records) -> No
         lease = await lease_of(records)
         assert changed.is_set()
         changed.clear()
-        await records.queue.advance("f", lease, "embed", 0.5)
+        await records.queue.advance(lease, "embed", {"f": 0.5})
         assert changed.is_set()
 
 
@@ -262,7 +275,7 @@ async def test_a_worker_stopped_in_the_middle_of_a_write_locks_nobody_out(record
     async def work() -> None:
         while True:
             if taken := await claim(records, limit=1):
-                await records.queue.advance(taken.files[0].id, taken.lease, "parse", 0.1)
+                await records.queue.advance(taken.lease, "parse", {taken.files[0].id: 0.1})
             await records.queue.release("w", died=False)
 
     await put(records, *"abc")

@@ -59,7 +59,7 @@ def damaged(path: Path, error: Exception) -> str:
 
 
 def _openvino(graph: Path, threads: int) -> Session:
-    # Importing OpenVINO reports that to Google Analytics, and no variable stops it; without this module it does not.
+    # Importing OpenVINO reports that to Google Analytics, only CI=true stops it; without this module it cannot.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # how Python marks what must not load
     import openvino  # type: ignore[import-untyped]  # it has no type hints that mypy may read
 

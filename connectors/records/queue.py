@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
@@ -54,6 +54,12 @@ class Queue:
         async with self._engine.connect() as connection:
             leases: list[str | None] = list(await connection.scalars(query))
         return {lease.rpartition("/")[0] for lease in leases if lease}
+
+    async def silent(self, for_s: float) -> int:
+        """Return how many files are worked on under a lease that nobody renewed for so long: who has it may be dead."""
+        late = and_(WORKED_ON, files.c.lease_until < time.time() + LEASE_S - for_s)
+        async with self._engine.connect() as connection:
+            return int(await connection.scalar(select(func.count()).select_from(files).where(late)) or 0)
 
     async def position(self, file: FileRecord, *, small_bytes: int) -> int | None:
         """Return the place of a waiting file among those of its lane, from 1; None when it does not wait."""
@@ -116,26 +122,49 @@ class Queue:
             return set(await connection.scalars(query))
 
     async def advance(
-        self, file_id: str, lease: str, stage: Stage, progress: float, *, flow_run_id: str | None = None
-    ) -> bool:
-        """Note how far a file is, from 0 to 1. False: the lease is lost, by cancellation, deletion or time."""
-        run = {"flow_run_id": flow_run_id} if flow_run_id else {}
-        return await self._leased(file_id, lease, stage=stage, progress=progress, **run)
+        self, lease: str, stage: Stage, progress: Mapping[str, float], *, flow_run_id: str | None = None
+    ) -> set[str]:
+        """Note how far files are, from 0 to 1 by id, and return the ids of those that are still under this lease.
 
-    async def complete(self, file_id: str, lease: str, *, version: str, chunk_count: int) -> bool:
-        """Make `version` the one that answers. False: the lease is lost and nothing has changed."""
-        return await self._leased(
-            file_id,
-            lease,
-            status=Status.COMPLETED.value,
-            stage="done",
-            progress=1.0,
-            error=None,
-            version=version,
-            chunk_count=chunk_count,
-            interruptions=0,
-            untidy=files.c.untidy + 1,
+        The others lost it, by cancellation, deletion or time.
+        """
+        if not progress:
+            return set()
+        run = {"flow_run_id": flow_run_id} if flow_run_id else {}
+        levels = set(progress.values())
+        level = levels.pop() if len(levels) == 1 else case(dict(progress), value=files.c.id)
+        held = and_(files.c.id.in_(progress), files.c.lease == lease, WORKED_ON)
+        return set(await self._change(held, stage=stage, progress=level, **run))
+
+    async def complete(
+        self, file_id: str, lease: str, *, version: str, chunk_count: int, untidy: bool = True
+    ) -> int | None:
+        """Make `version` the one that answers. None: the lease is lost and nothing has changed.
+
+        Returns the file's mark: above 0 there is something to bring in line, because `untidy` says so or because
+        something changed meanwhile.
+        """
+        done = (
+            update(files)
+            .where(files.c.id == file_id, files.c.lease == lease, WORKED_ON)
+            .values(
+                status=Status.COMPLETED.value,
+                stage="done",
+                progress=1.0,
+                error=None,
+                version=version,
+                chunk_count=chunk_count,
+                interruptions=0,
+                untidy=files.c.untidy + int(untidy),
+                updated_at=int(time.time()),
+            )
+            .returning(files.c.untidy)
         )
+        async with self._engine.begin() as connection:
+            mark = (await connection.execute(done)).scalar()
+            await self._changes.publish(connection, file_id)
+        self._changes.tell(file_id)
+        return mark
 
     async def fail(self, file_id: str, lease: str, reason: str, failure: Failure = "permanent") -> bool:
         """End the work without a result; an older version goes on to answer."""
@@ -159,16 +188,15 @@ class Queue:
         counted: dict[str, object] = (
             {"interruptions": files.c.interruptions + 1} if died else {"attempts": files.c.attempts - 1}
         )
-        return await self._change(
-            and_(files.c.lease.startswith(f"{owner}/", autoescape=True), WORKED_ON), **QUEUED, **counted
-        )
+        held = and_(files.c.lease.startswith(f"{owner}/", autoescape=True), WORKED_ON)
+        return len(await self._change(held, **QUEUED, **counted))
 
     async def give_up(self, max_attempts: int) -> int:
         """Fail the waiting files that were tried so often, and return how many there were."""
         spent = files.c.attempts >= max_attempts
         expired = and_(WORKED_ON, files.c.lease_until < time.time())
         died = f"tried {max_attempts} times: each time the process that worked on it ended; retry it by hand"
-        return await self._change(
+        given_up = await self._change(
             and_(spent, or_(WAITING, expired)),
             status=Status.FAILED.value,
             failure="exhausted",
@@ -176,6 +204,7 @@ class Queue:
             untidy=files.c.untidy + 1,
             lease=None,
         )
+        return len(given_up)
 
     async def cancel(self, file_id: str) -> bool:
         """End the wait or the work. False: it is over already. An older version goes on to answer."""
@@ -187,7 +216,7 @@ class Queue:
             untidy=files.c.untidy + 1,
             lease=None,
         )
-        return done > 0
+        return bool(done)
 
     async def retry(self, file_ids: Sequence[str] | None = None, *, exhausted_only: bool = False) -> int:
         """Let failed files wait again from the first try: these, or all. Returns how many."""
@@ -196,23 +225,23 @@ class Queue:
             chosen.append(files.c.id.in_(file_ids))
         if exhausted_only:
             chosen.append(files.c.failure == "exhausted")
-        return await self._change(and_(*chosen), **FRESH, queued_at=time.time())
+        return len(await self._change(and_(*chosen), **FRESH, queued_at=time.time()))
 
     async def again(self, file_id: str) -> bool:
         """Ingest a file once more, whatever became of it; the present version answers until then."""
-        return await self._change(files.c.id == file_id, **FRESH, queued_at=time.time()) > 0
+        return bool(await self._change(files.c.id == file_id, **FRESH, queued_at=time.time()))
 
     async def _leased(self, file_id: str, under: str, /, **values: object) -> bool:
-        return await self._change(and_(files.c.id == file_id, files.c.lease == under, WORKED_ON), **values) > 0
+        return bool(await self._change(and_(files.c.id == file_id, files.c.lease == under, WORKED_ON), **values))
 
-    async def _change(self, condition: ColumnElement[bool], **values: object) -> int:
+    async def _change(self, condition: ColumnElement[bool], **values: object) -> list[str]:
         changed = update(files).where(condition).values(updated_at=int(time.time()), **values).returning(files.c.id)
         async with self._engine.begin() as connection:
             ids = list(await connection.scalars(changed))
             told = [*ids, QUEUE] if values.get("status") == Status.PENDING.value and ids else ids
             await self._changes.publish(connection, *told)
         self._changes.tell(*told)
-        return len(ids)
+        return ids
 
 
 def in_lane(lane: Lane, small_bytes: int) -> ColumnElement[bool]:

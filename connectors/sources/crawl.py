@@ -89,7 +89,7 @@ class _Crawl:
     async def pages(self, starts: Sequence[str]) -> dict[str, Page]:
         found: dict[str, Page] = {}
         opened = [await self._open(url) for url in starts]
-        self._done.update(starts)
+        self._done.update(starts, (page.url for page in opened))
         self._inside = [_folder(page.url, whole_host=self._bounds.whole_host) for page in opened]
         for page in opened:
             self._take(page, 0, found)
@@ -124,7 +124,8 @@ class _Crawl:
                 links_left += 1
                 self._done.add(url)
                 continue
-            pages_left -= url not in failed
+            if url not in failed:
+                pages_left -= 1
             try:
                 page = await self._later(url, again=url in failed)
             except _Again:
@@ -143,7 +144,6 @@ class _Crawl:
     def _take(self, page: Page, depth: int, found: dict[str, Page]) -> None:
         if not self._is_inside(page.url):
             return
-        self._done.add(page.url)
         elsewhere = page.canonical if page.canonical is not None and self._is_inside(page.canonical) else None
         if elsewhere is not None:
             self._add([elsewhere], depth)
@@ -168,7 +168,9 @@ class _Crawl:
         """Return a page that is no start, None where it is not for us. Raises _Again at its first failure."""
         known = self._visited.known(url)
         try:
-            return await self._visited.visit(url, within=lambda redirect: self._is_inside(redirect.target))
+            page = await self._visited.visit(url, within=lambda redirect: self._is_inside(redirect.target))
+            self._done.add(page.url)
+            return page
         except Vanished as error:
             log.info("crawl leaves out %s: %s", shown(url), error)
             self._gone.add(url)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ragline.connectors.sources.fetch import Fetcher
 from ragline.connectors.sources.fetched import Fetched, Refused
 from ragline.connectors.sources.globs import Globs
-from ragline.connectors.sources.locations import credentials, locations, wrong_settings
+from ragline.connectors.sources.locations import credentials, locations, private_hosts, wrong_settings
 from ragline.connectors.sources.look import LOOK_TIMEOUT_S
 from ragline.connectors.sources.main_text import main_text
 from ragline.connectors.sources.page_names import HTML, path_of
@@ -84,6 +84,7 @@ class FeedSource:
             allow_private=settings.allow_private,
             timeout_s=options.timeout_s,
             max_bytes=max_bytes,
+            private_hosts=private_hosts(settings),
             credentials=credentials(settings),
         )
         self._polite = Polite(self._fetcher, delay_s=options.delay_s)
@@ -124,8 +125,11 @@ class FeedSource:
             raise Vanished(f"source {self._name!r}: {entry.path!r} is not in the feed any more")
         if item.tag == known_tag:
             return Read(known_tag, changed=False)
-        if not (self._options.full_text and item.link and await self._read_page(item, into)):
-            into.write(written(item))
+        try:
+            if not (self._options.full_text and item.link and await self._read_page(item, into)):
+                into.write(written(item))
+        except OSError as error:
+            raise Unavailable(f"source {self._name!r}: {entry.path!r} cannot be kept: {error}") from error
         return Read(item.tag)
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from dulwich.client import GitClient, default_user_agent_string, get_transport_and_path
@@ -16,7 +16,7 @@ from dulwich.config import StackedConfig
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from ragline.connectors.sources.addresses import is_public
+from ragline.connectors.sources.addresses import check_addresses
 from ragline.errors import BadInput, Forbidden
 
 CONNECT_TIMEOUT_S = 10.0
@@ -73,11 +73,11 @@ def connect(
 ) -> Iterator[tuple[GitClient, bytes]]:
     """Give a client and the path to ask it for; `username` and `password` are for http and https.
 
-    Over these, no private address is spoken to unless `allow_private`, also where a redirect leads there: the client
-    then raises Forbidden. Proxies and git's settings of this machine play no part.
+    Over these, no private address is spoken to but that of the place's own host, if `allow_private`, also where a
+    redirect leads there: the client then raises Forbidden. Proxies and git's settings of this machine play no part.
     """
     web = place.scheme in ("http", "https")
-    with closing(_Pool(allow_private)) as pool:
+    with closing(_Pool(private_host=place.host if allow_private else None)) as pool:
         client, path = get_transport_and_path(
             place.url,
             config=StackedConfig([]),
@@ -93,14 +93,28 @@ def connect(
 
 
 class _Pool(PoolManager):
-    def __init__(self, allow_private: bool) -> None:
+    def __init__(self, *, private_host: str | None) -> None:
         super().__init__(
             headers={"User-Agent": default_user_agent_string()},
             timeout=Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
             retries=Retry(total=5, connect=1, read=0, redirect=3, other=0),
         )
-        if not allow_private:
-            self.pool_classes_by_scheme = {"http": _PublicPool, "https": _PublicTLSPool}
+        self._private_host = private_host
+
+    def connection_from_host(
+        self,
+        host: str | None,
+        port: int | None = None,
+        scheme: str | None = "http",
+        pool_kwargs: dict[str, Any] | None = None,
+    ) -> HTTPConnectionPool:
+        pool = super().connection_from_host(host, port, scheme, pool_kwargs)
+        private = self._private_host is not None and pool.host == self._private_host.lower()
+        if isinstance(pool, HTTPSConnectionPool):
+            pool.ConnectionCls = _PrivateTLSConnection if private else _PublicTLSConnection
+        else:
+            pool.ConnectionCls = _PrivateConnection if private else _PublicConnection
+        return pool
 
     def close(self) -> None:
         self.clear()
@@ -108,26 +122,29 @@ class _Pool(PoolManager):
 
 class _PublicConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _public(super()._new_conn(), self.host)
+        return _checked(super()._new_conn(), self.host, allow_private=False)
 
 
 class _PublicTLSConnection(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return _public(super()._new_conn(), self.host)
+        return _checked(super()._new_conn(), self.host, allow_private=False)
 
 
-class _PublicPool(HTTPConnectionPool):
-    ConnectionCls = _PublicConnection
+class _PrivateConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(super()._new_conn(), self.host, allow_private=True)
 
 
-class _PublicTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _PublicTLSConnection
+class _PrivateTLSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _checked(super()._new_conn(), self.host, allow_private=True)
 
 
-def _public(connected: socket.socket, host: str) -> socket.socket:
-    """Let go of a private address before anything is said to it."""
-    address = connected.getpeername()[0]
-    if is_public(address.partition("%")[0]):
-        return connected
-    connected.close()
-    raise Forbidden(f"{host!r} is at {address}, in a private network; set allow_private if that is meant")
+def _checked(connected: socket.socket, host: str, *, allow_private: bool) -> socket.socket:
+    """Let go of an address that is not allowed before anything is said to it. Raises Forbidden."""
+    try:
+        check_addresses(host, [connected.getpeername()[0].partition("%")[0]], allow_private=allow_private)
+    except Forbidden:
+        connected.close()
+        raise
+    return connected

@@ -47,11 +47,9 @@ class Page:
 def look(content: bytes, url: str, *, charset: str | None, robots: str) -> Page:
     """Return what an HTML page says to crawlers; `robots`: X-Robots-Tag headers, a line each. For a worker process."""
     page = parsed(decoded(content, charset))
-    said = list(_for_us(robots.lower()))
-    for meta in page.iterfind(".//meta[@name][@content]"):
-        if meta.get("name").strip().lower() in {"robots", "ragline"}:
-            said.append(meta.get("content").lower())
-    rules = {word.strip() for words in said for word in words.split(",")}
+    metas = page.iterfind(".//meta[@name][@content]")
+    named = [meta.get("content") for meta in metas if meta.get("name").strip().lower() in {"robots", "ragline"}]
+    rules = {word.strip().lower() for words in (*_for_us(robots), *named) for word in words.split(",")}
     start = page.find(".//base[@href]")
     base = (joined(url, start.get("href")) if start is not None else None) or url
     links: list[str] = []
@@ -76,9 +74,10 @@ def _for_us(robots: str) -> Iterator[str]:
     """Yield the rules of the headers that are for all crawlers, or for this one by its name."""
     for line in robots.splitlines():
         name, colon, rules = line.partition(":")
-        if not colon or "," in name or name.strip() in _WITH_VALUE:
+        name = name.strip().lower()
+        if not colon or "," in name or name in _WITH_VALUE:
             yield line
-        elif name.strip() == "ragline":
+        elif name == "ragline":
             yield rules
 
 

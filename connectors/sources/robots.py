@@ -63,9 +63,10 @@ class Polite:
 
         async def before_redirect(redirect: Redirect) -> None:
             if within is not None and not within(redirect):
+                to = f"{shown(redirect.target)}, which is not followed out of the source (see options.same_host)"
                 if redirect.for_now:
-                    raise Elsewhere(f"{shown(url)}: redirects for now to {shown(redirect.target)}")
-                raise Outside(f"{shown(url)}: has moved to {shown(redirect.target)}")
+                    raise Elsewhere(f"{shown(url)}: redirects for now to {to}")
+                raise Outside(f"{shown(url)}: has moved to {to}")
             await self._check(redirect.target)
 
         await self._check(url)

@@ -45,10 +45,17 @@ class Kept:
 
     @classmethod
     def of(cls, fetched: Fetched, path: Path | None = None) -> Kept:
-        robots = fetched.headers.get("x-robots-tag", "")
-        validators = (fetched.etag, fetched.last_modified)
-        content = (fetched.content_type, fetched.charset, robots, fetched.size_bytes)
-        return cls(fetched.url, *validators, *content, fetched.for_now, path)
+        return cls(
+            fetched.url,
+            fetched.etag,
+            fetched.last_modified,
+            fetched.content_type,
+            fetched.charset,
+            robots=fetched.headers.get("x-robots-tag", ""),
+            size_bytes=fetched.size_bytes,
+            for_now=fetched.for_now,
+            path=path,
+        )
 
     def hints(self) -> dict[str, str | None]:
         return {"charset": self.charset, "robots": self.robots}

@@ -17,17 +17,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ragline.connectors.sources.crawl import Bounds, crawl
 from ragline.connectors.sources.fetch import Fetcher
+from ragline.connectors.sources.fetched import Elsewhere
 from ragline.connectors.sources.globs import Globs
-from ragline.connectors.sources.locations import credentials, locations, wrong_settings
-from ragline.connectors.sources.look import LOOK_TIMEOUT_S, look
+from ragline.connectors.sources.locations import credentials, locations, private_hosts, wrong_settings
+from ragline.connectors.sources.look import LOOK_TIMEOUT_S, Page, look
 from ragline.connectors.sources.main_text import main_text
 from ragline.connectors.sources.page_names import KNOWN_SUFFIXES, own_suffix, path_of, paths_of
 from ragline.connectors.sources.protocol import Entry, Read, Vanished
-from ragline.connectors.sources.robots import Polite
+from ragline.connectors.sources.robots import Polite, Within
 from ragline.connectors.sources.sitemap import sitemap_pages
-from ragline.connectors.sources.urls import shown
+from ragline.connectors.sources.urls import shown, site_of
 from ragline.connectors.sources.visits import Kept, Visits, is_html
-from ragline.errors import BadInput, Forbidden, RaglineError, SetupError, Unavailable
+from ragline.errors import BadInput, Forbidden, ParseFailed, RaglineError, SetupError, Unavailable
 
 if TYPE_CHECKING:
     from ragline.config.settings import Source as SourceSettings
@@ -42,9 +43,9 @@ class Options(BaseModel):
     mode: Literal["pages", "sitemap", "crawl"] = Field(
         "pages", description="pages: the locations themselves; sitemap: what they list; crawl: and what they link to."
     )
-    max_pages: int = Field(100, gt=0, description="Pages that a crawl fetches at most.")
+    max_pages: int = Field(100, gt=0, description="New pages are taken until there are so many (crawl).")
     max_depth: int = Field(3, ge=0, description="Clicks from a location to a page at most (crawl).")
-    same_host: bool = Field(True, description="Stay on the host of the location (sitemap, crawl).")
+    same_host: bool = Field(True, description="Stay on the host of the location, also where a page redirects.")
     whole_host: bool = Field(False, description="Take pages above the folder of the location too (crawl).")
     delay_s: float = Field(0.5, ge=0, description="Pause between two requests to one host, in seconds.")
     timeout_s: float = Field(60.0, gt=0, description="Longest time one page may take, in seconds.")
@@ -73,6 +74,7 @@ class WebSource:
             allow_private=settings.allow_private,
             timeout_s=options.timeout_s,
             max_bytes=max_bytes,
+            private_hosts=private_hosts(settings),
             credentials=credentials(settings),
         )
         self._polite = Polite(self._fetcher, delay_s=options.delay_s)
@@ -105,14 +107,27 @@ class WebSource:
                     found = await self._crawl()
         except Forbidden as error:
             raise Forbidden(f"source {self._name!r}: {error}") from error
-        except RaglineError as error:
+        except (RaglineError, OSError) as error:
             raise Unavailable(f"source {self._name!r} cannot be listed: {error}") from error
         taken = [Entry(path, url=url) for path, url in paths_of(found).items() if self._globs.take(path)]
         return sorted(taken, key=lambda entry: entry.path)
 
     async def read(self, entry: Entry, into: BinaryIO, *, known_tag: str | None = None) -> Read:
-        """Return as the protocol says. Raises Disallowed (robots.txt) and ParseFailed (no reading its HTML) too."""
-        url = entry.url or ""
+        """Return as the protocol says. Raises Disallowed (robots.txt) and ParseFailed (no reading its HTML) too.
+
+        A page that redirects out of what is listed is Vanished if it does so for good, else Unavailable.
+        """
+        try:
+            return await self._read(entry.url or "", into, known_tag)
+        except OSError as error:
+            raise Unavailable(f"source {self._name!r}: {entry.path!r} cannot be kept: {error}") from error
+
+    async def close(self) -> None:
+        self._polite.forget()
+        self._visits.forget()
+        await self._fetcher.close()
+
+    async def _read(self, url: str, into: BinaryIO, known_tag: str | None) -> Read:
         known = _Tag.read(known_tag, main_text=self._options.main_text)
         kept = self._visits.kept(url)
         if kept is not None and kept.path is not None:
@@ -120,43 +135,67 @@ class WebSource:
                 return await self._write(body, kept, known, into)
         if kept is not None and known.validates(kept):
             return Read(known_tag, changed=False)
-        with await self._polite.get(url, etag=known.etag, modified=known.modified) as fetched:
+        etag, modified = known.etag, known.modified
+        with await self._polite.get(url, etag=etag, modified=modified, within=self._within(url)) as fetched:
             if fetched.status == 304:
                 return Read(known_tag, changed=False)
             return await self._write(fetched.body, Kept.of(fetched), known, into)
 
-    async def close(self) -> None:
-        self._polite.forget()
-        self._visits.forget()
-        await self._fetcher.close()
+    def _within(self, url: str) -> Within | None:
+        """Return which redirects of a listed page may be followed, so that no other page is taken for it."""
+        if self._options.mode == "crawl":
+            return lambda _: False  # it was listed by the address where redirects end
+        if not self._options.same_host:
+            return None
+        sites = {site_of(one) for one in (url, *self._starts)}
+        return lambda redirect: site_of(redirect.target) in sites
 
     async def _suffix(self, url: str) -> str:
-        """Return the suffix of a listed page; where its address does not show it, the page is fetched for it, once."""
+        """Return the suffix of a listed page; where its address does not show it, the page is fetched for it, once.
+
+        Without any memory, which may be lost, one that does not answer now raises its error: it may have had a suffix.
+        """
         if own_suffix(url) in KNOWN_SUFFIXES:
             return own_suffix(url)
         known = self._visits.known(url)
         if known is None:
             try:
-                known = await self._visits.visit(url)
-            except RaglineError:
+                known = await self._visits.visit(url, within=self._within(url))
+            except (Vanished, BadInput, ParseFailed):
                 return ""  # reading it fails as well, and says why
+            except (Unavailable, Forbidden) as error:
+                if self._visits.any_known:
+                    return ""
+                raise type(error)(
+                    f"what a page is called is unknown until it answers once: {error}; "
+                    "if it never does, take it out of location"
+                ) from error
         return known.suffix or ".bin"
 
     async def _from_sitemaps(self) -> list[str]:
         starts: list[str] = []
         for start in self._starts:
             starts += await self._polite.sitemaps(start) if httpx.URL(start).path == "/" else [start]
-        pages = await sitemap_pages(starts, self._polite, self._workers)
+        pages = await sitemap_pages(starts, self._polite, self._workers, self._visits)
         if self._options.same_host:
-            hosts = {_site(url) for url in (*self._starts, *starts)}
-            inside = [url for url in pages if _site(url) in hosts]
+            sites = {site_of(url) for url in (*self._starts, *starts)}
+            inside = [url for url in pages if site_of(url) in sites]
             if pages and not inside:
                 raise BadInput(
-                    f"the sitemap lists {len(pages)} pages, all of other hosts such as {_site(pages[0])!r}; "
+                    f"the sitemap lists {len(pages)} pages, all of other hosts such as {site_of(pages[0])!r}; "
                     "set options.same_host = false to take them"
                 )
             pages = inside
-        return [url for url in pages if await self._polite.allowed(url)]
+        taken = [url for url in pages if self._visits.known(url) is not None or await self._may_be_listed(url)]
+        self._visits.note(Page(url, suffix="") for url in taken)
+        await asyncio.to_thread(self._visits.save)
+        return taken
+
+    async def _may_be_listed(self, url: str) -> bool:
+        try:
+            return await self._polite.allowed(url)
+        except Forbidden:
+            return True  # its host may not be asked at all; reading it says why
 
     async def _crawl(self) -> list[tuple[str, str]]:
         options = self._options
@@ -173,6 +212,8 @@ class WebSource:
             content = body.read()
             if self._options.mode == "sitemap":
                 page = await self._workers.run(look, content, kept.url, **kept.hints(), timeout_s=LOOK_TIMEOUT_S)
+                if not page.index and kept.for_now:
+                    raise Elsewhere(f"{shown(kept.url)}: redirected to for now, asks not to be indexed")
                 if not page.index:
                     raise Vanished(f"{shown(kept.url)}: the page asks not to be indexed")
             if self._options.main_text:
@@ -211,10 +252,6 @@ class _Tag:
 
     def validates(self, kept: Kept) -> bool:
         return bool(self.etag or self.modified) and (self.etag, self.modified) == (kept.etag, kept.modified)
-
-
-def _site(url: str) -> str:
-    return httpx.URL(url).host.removeprefix("www.")
 
 
 def _sha256(body: BinaryIO) -> str:

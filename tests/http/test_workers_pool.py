@@ -85,6 +85,14 @@ def made(tmp_path: Path, models_folder: Path) -> Iterator[Installation]:
         yield opened
 
 
+def test_a_run_that_is_started_twice_takes_files_under_two_names() -> None:
+    from ragline.flows.drain import owner_of  # imports Prefect
+
+    names = [owner_of("run") for _ in range(2)]
+    assert names[0] != names[1]
+    assert all(name.endswith(":run") for name in names)
+
+
 @pytest.mark.timeout(1500)
 def test_a_pool_of_workers_drains_one_queue_whatever_dies(made: Installation, tmp_path: Path) -> None:
     servers = [made.serve("api-1"), made.serve("api-2")]

@@ -24,11 +24,60 @@ from moto.server import ThreadedMotoServer
 from ragline.config.settings import Parsing, Source
 from ragline.connectors.sources import protocol
 from ragline.connectors.sources.registry import open_source
+from ragline.connectors.sources.web import Options, WebSource
 from ragline.connectors.workers import Workers
+
+from .documents import Open as OpenWeb
+from .site import Here, Site, serving
 
 Open = Callable[..., protocol.Source]
 
 MAX_BYTES = 100_000
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serving() as site:
+        yield site
+
+
+@pytest.fixture
+async def open_web(tmp_path: Path) -> AsyncIterator[OpenWeb]:
+    """Opens web sources that share one memory; `folder` names another."""
+    opened: list[WebSource] = []
+
+    def open_web(
+        location: str | tuple[str, ...],
+        *,
+        allow_private: bool = True,
+        include: tuple[str, ...] = ("**",),
+        exclude: tuple[str, ...] = (),
+        secrets: dict[str, str] | None = None,
+        workers: Workers | None = None,
+        folder: Path = tmp_path,
+        **options: object,
+    ) -> WebSource:
+        settings = Source.model_validate(
+            {
+                "name": "docs",
+                "kind": "web",
+                "location": location,
+                "collection": "docs",
+                "include": include,
+                "exclude": exclude,
+                "allow_private": allow_private,
+                "secrets": secrets or {},
+            }
+        )
+        chosen = Options.model_validate({"delay_s": 0, **options})
+        source = WebSource(settings, chosen, folder=folder, workers=workers or Here(), max_bytes=1_000_000)
+        opened.append(source)
+        return source
+
+    yield open_web
+    for source in opened:
+        await source.close()
+        await source.close()
 
 
 def settings(kind: str, location: str | Path, **more: Any) -> Source:

@@ -26,6 +26,7 @@ class Page:
     content_type: str = HTML
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    """A value of several lines is sent as several headers."""
     etag: str | None = None
     modified: str | None = None
     once: list[Page] = field(default_factory=list)
@@ -86,8 +87,8 @@ def serving(host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | Non
             fields.update(page.headers)
             self.send_response(page.status)
             for name, value in fields.items():
-                if value:
-                    self.send_header(name, value)
+                for line in (value or "").splitlines():
+                    self.send_header(name, line)
             self.end_headers()
             try:
                 for _ in range(page.blocks):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,6 @@ from .site import Here, Page, Site, serving
 
 LONG = "La Loire coule à travers la ville, et les péniches remontent lentement vers l'est pendant tout l'été. " * 4
 Open = Callable[..., FeedSource]
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as site:
-        yield site
 
 
 @pytest.fixture
@@ -146,6 +140,22 @@ async def test_a_private_page_of_a_public_feed_is_refused(site: Site, open_feed:
     site.pages["/feed"] = rss(item("Été", f"{site.url}/news/1"))
     with pytest.raises(Forbidden, match="source 'news': host '127"):
         await open_feed(f"{site.url}/feed", allow_private=False).entries()
+
+
+async def test_a_feed_opens_no_private_host_but_its_own(site: Site, open_feed: Open) -> None:
+    with serving("127.0.0.2", site.port) as inside:
+        inside.html("/secret", f"<p>{LONG}</p>")
+        secret = f"http://127.0.0.2:{site.port}/secret"
+        site.pages["/feed"] = rss(item("Un", f"{site.url}/1"), item("Deux", secret), item("Trois", f"{site.url}/3"))
+        site.html("/1", f"<p>{LONG}</p>")
+        site.pages["/3"] = Page(status=302, headers={"Location": secret})
+        source = open_feed(f"{site.url}/feed")
+        public, redirected, private = await source.entries()
+        assert "péniches" in (await read(source, public))[1]
+        for entry in (redirected, private):
+            with pytest.raises(Forbidden, match=r"127\.0\.0\.2, which is not a public one"):
+                await read(source, entry)
+        assert inside.asked == []
 
 
 async def test_the_tag_follows_the_item(site: Site, open_feed: Open) -> None:

@@ -5,28 +5,24 @@ from __future__ import annotations
 import gzip
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from ragline.connectors.sources.addresses import check_host, is_public
 from ragline.connectors.sources.fetch import Fetcher
-from ragline.connectors.sources.fetched import Refused
+from ragline.connectors.sources.fetched import Elsewhere, Refused
 from ragline.connectors.sources.gunzip import Gunzip
 from ragline.connectors.sources.protocol import Vanished
 from ragline.connectors.sources.urls import parse_url
 from ragline.errors import BadInput, Forbidden, RaglineError, TooLarge, Unavailable
 
 from .site import Page, Site, serving
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with serving() as site:
-        yield site
 
 
 @pytest.fixture
@@ -101,12 +97,10 @@ async def test_an_unchanged_page_is_304_and_empty(site: Site, fetcher: Fetcher) 
         pytest.param("[::7f00:1]", id="compatible"),
         pytest.param("0.0.0.0", id="unspecified"),
         pytest.param("10.1.2.3", id="private"),
-        pytest.param("169.254.169.254", id="cloud-metadata"),
         pytest.param("2130706433", id="decimal"),
         pytest.param("0x7f.1", id="hexadecimal"),
         pytest.param("127.1", id="short"),
-        pytest.param("[fe80::1]", id="link-local-6"),
-        pytest.param("[fd00:ec2::254]", id="unique-local"),
+        pytest.param("[fd00::254]", id="unique-local"),
     ],
 )
 async def test_private_hosts_are_refused_before_any_connection(site: Site, careful: Fetcher, host: str) -> None:
@@ -117,6 +111,54 @@ async def test_private_hosts_are_refused_before_any_connection(site: Site, caref
         await check_host(host, site.port, allow_private=False)
     await check_host(host, site.port, allow_private=True)
     assert site.asked == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("169.254.169.254", id="cloud"),
+        pytest.param("169.254.1.1", id="link-local"),
+        pytest.param("2852039166", id="decimal"),
+        pytest.param("168.63.129.16", id="azure"),
+        pytest.param("100.100.100.200", id="alibaba"),
+        pytest.param("[fe80::1]", id="link-local-6"),
+        pytest.param("[fd00:ec2::254]", id="aws-6"),
+        pytest.param("[::ffff:169.254.169.254]", id="mapped"),
+        pytest.param("[::a9fe:a9fe]", id="compatible"),
+        pytest.param("[64:ff9b::a9fe:a9fe]", id="nat64"),
+        pytest.param("[64:ff9b:1::a9fe:a9fe]", id="local-nat64"),
+        pytest.param("[2002:a9fe:a9fe::1]", id="6to4"),
+    ],
+)
+async def test_metadata_addresses_are_refused_whatever_is_allowed(
+    host: str, fetcher: Fetcher, careful: Fetcher
+) -> None:
+    for one in (fetcher, careful):
+        with pytest.raises(Forbidden, match=r"whatever allow_private says") as caught:
+            await one.get(f"http://{host}/")
+    assert repr(host.strip("[]")) in str(caught.value)
+    with pytest.raises(Forbidden, match=r"whatever allow_private says"):
+        await check_host(host, 80, allow_private=True)
+
+
+async def test_private_addresses_can_be_for_some_hosts_only(site: Site) -> None:
+    site.pages["/a"] = Page(b"a")
+    fetcher = Fetcher(
+        allow_private=True,
+        timeout_s=5,
+        max_bytes=10,
+        private_hosts={"docs.test", "xn--bcher-kva.test", "::1"},
+        resolve=names(docs="127.0.0.1", evil="127.0.0.1", **{"xn--bcher-kva": "127.0.0.1"}),
+    )
+    for host in ("docs.test", "DOCS.test", "bücher.test"):
+        assert await text(fetcher, f"http://{host}:{site.port}/a") == "a"
+    site.pages["/go"] = Page(status=302, headers={"Location": f"http://evil.test:{site.port}/a"})
+    for url in (f"http://evil.test:{site.port}/a", f"{site.url}/a", f"http://docs.test:{site.port}/go"):
+        with pytest.raises(Forbidden, match=r"it opens the hosts that the source's location names"):
+            await fetcher.get(url)
+    with pytest.raises(Unavailable):
+        await fetcher.get("http://[::1]:9/")  # allowed, but nobody is there
+    await fetcher.close()
 
 
 @pytest.mark.parametrize(
@@ -222,10 +264,38 @@ async def test_redirects_are_followed_five_times(site: Site, fetcher: Fetcher) -
         await fetcher.get(f"{site.url}/start")
 
 
-async def test_a_redirect_to_another_scheme_is_refused(site: Site, fetcher: Fetcher) -> None:
-    site.pages["/"] = Page(status=302, headers={"Location": "file:///etc/passwd"})
-    with pytest.raises(BadInput, match="starts with http"):
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "about:blank", "mailto:a@e.org"])
+async def test_a_redirect_to_another_scheme_is_refused(site: Site, fetcher: Fetcher, target: str) -> None:
+    site.pages["/"] = Page(status=302, headers={"Location": target})
+    with pytest.raises(Refused, match=r"/: redirects to what is no page: .* starts with http"):
         await fetcher.get(site.url)
+
+
+async def test_only_permanent_redirects_tell_where_a_page_lives(site: Site, fetcher: Fetcher) -> None:
+    chains = {"/a": [], "/b": [301, 308], "/c": [301, 302, 301], "/d": [307], "/e": [302, 303]}
+    for start, statuses in chains.items():
+        stops = [start, *(f"{start}{n}" for n in range(len(statuses)))]
+        for status, (here, there) in zip(statuses, pairwise(stops), strict=True):
+            site.pages[here] = Page(status=status, headers={"Location": there})
+        site.pages[stops[-1]] = Page(b"end")
+        with await fetcher.get(f"{site.url}{start}") as fetched:
+            assert fetched.url == f"{site.url}{stops[-1]}"
+            assert fetched.home.removeprefix(site.url) == {"/b": "/b1", "/c": "/c0"}.get(start, start)
+            assert fetched.for_now == (start in "/c/d/e")
+        site.pages[stops[-1]] = Page(status=404)
+        with pytest.raises(Elsewhere if fetched.for_now else Vanished):
+            await fetcher.get(f"{site.url}{start}")
+
+
+async def test_a_body_that_no_disk_takes_is_unavailable(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    site.pages["/"] = Page(b"x" * 2_000_000)
+    fetcher = Fetcher(allow_private=True, timeout_s=5, max_bytes=10_000_000)
+    with pytest.raises(Unavailable, match="cannot be kept while it is read"):
+        await fetcher.get(site.url)
+    await fetcher.close()
 
 
 @pytest.mark.parametrize(

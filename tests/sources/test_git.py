@@ -23,6 +23,7 @@ from ragline.connectors.sources.git_remote import Place, connect
 from ragline.connectors.sources.protocol import Entry
 from ragline.errors import Forbidden, Unavailable
 from tests.sources.conftest import Open, Repository, settings
+from tests.sources.site import Page, serving
 
 App = Callable[[dict[str, Any], Any], Iterable[bytes]]
 Test = TypeVar("Test", bound=Callable[..., Any])
@@ -251,6 +252,21 @@ def test_a_private_address_is_refused_at_the_connection_too(served_repository: R
         pytest.raises(Forbidden, match="allow_private"),
     ):
         client.get_refs(path)
+
+
+async def test_a_redirect_to_another_private_host_is_refused(served_repository: Repository, opened: Open) -> None:
+    asked = "/info/refs?service=git-upload-pack"
+    target = served_repository.url.replace("127.0.0.1", "localhost")
+    with serving() as site:
+        site.pages[f"/docs{asked}"] = Page(status=302, headers={"Location": f"{target}{asked}"})
+        source = opened(settings("git", f"{site.url}/docs", allow_private=True))
+        with pytest.raises(Forbidden, match=r"'localhost' has the address .* location names"):
+            await source.fingerprint()
+
+
+async def test_metadata_addresses_are_no_place_for_a_repository(opened: Open) -> None:
+    with pytest.raises(Forbidden, match=r"169\.254\.169\.254.* whatever allow_private says"):
+        await opened(settings("git", "http://169.254.169.254/docs", allow_private=True)).fingerprint()
 
 
 async def test_a_port_that_nobody_listens_at_is_an_error(dead_url: str, opened: Open) -> None:
