@@ -59,13 +59,22 @@ class Blobs:
 
     @contextmanager
     def as_path(self, key: str) -> Iterator[Path]:
-        """Give the bytes as a file on this machine for the length of the block; blocks while it downloads."""
+        """Give the bytes as a file on this machine for the length of the block; blocks while it downloads.
+
+        Raises NotFound when they are not there.
+        """
         if self._local:
-            yield Path(self._path(key))
+            path = Path(self._path(key))
+            if not path.exists():
+                raise _lost(key)
+            yield path
             return
         with tempfile.TemporaryDirectory(prefix="ragline-") as folder:
             path = Path(folder) / "blob"
-            self._fs.get_file(self._path(key), str(path))
+            try:
+                self._fs.get_file(self._path(key), str(path))
+            except FileNotFoundError as error:
+                raise _lost(key) from error
             yield path
 
     def _path(self, key: str) -> str:
@@ -101,7 +110,7 @@ class Blobs:
         try:
             content: bytes = self._fs.cat_file(self._path(key))
         except FileNotFoundError as error:
-            raise NotFound(f"no stored bytes for {key!r}") from error
+            raise _lost(key) from error
         return content
 
     def _names(self, folder: str) -> list[tuple[str, float]]:
@@ -121,6 +130,10 @@ class Blobs:
     def _delete_path(self, path: str) -> None:
         with suppress(FileNotFoundError):  # another may delete it at the same moment
             self._fs.rm_file(path)
+
+
+def _lost(key: str) -> NotFound:
+    return NotFound(f"its stored bytes {key!r} are lost: upload the file again")
 
 
 def open_blobs(settings: BlobSettings, *, data_dir: Path) -> Blobs:

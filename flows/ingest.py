@@ -30,6 +30,8 @@ async def ingest_flow(title: str, file_ids: list[str]) -> State[None]:
         key=ARTIFACT_KEY, table=results(batch), description=f"{len(batch.jobs)} files, {chunk_count(batch)} passages"
     )
     summary = f"{len(batch.live)} of {len(batch.jobs)} files, {chunk_count(batch)} passages"
+    if not batch.live and not batch.failed:
+        return Completed(message="cancelled or deleted meanwhile")
     return Completed(message=summary) if batch.live else Failed(message=f"no file could be read: {summary}")
 
 
@@ -50,7 +52,7 @@ def results(batch: Batch) -> list[dict[str, object]]:
     return [
         {
             "file": job.file.filename,
-            "outcome": "failed" if job.error else "completed",
+            "outcome": "failed" if job.error else "cancelled" if job.lost else "completed",
             "chunks": len(job.chunks),
             "seconds": round(job.seconds, 2),
             "reason": job.error or "",

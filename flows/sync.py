@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from uuid import UUID
@@ -16,6 +17,8 @@ from ragline.config.environment import quiet_libraries
 from ragline.config.load import load_settings
 from ragline.pipelines.sync import Row, Sync
 from ragline.pipelines.syncing import STEPS, opened_sync, summary
+
+log = logging.getLogger(__name__)
 
 current: ContextVar[Sync] = ContextVar("current_sync")
 """What the run works on."""
@@ -44,11 +47,12 @@ async def follow(sync: Sync) -> State[None]:
             table=[cells(row) for row in rows] or [{"action": "nothing to do"}],
             description=f"{sync.settings.name}: {summary(sync)}",
         )
-    failed = sync.counts.get("failed", 0)
-    taken = len(rows) - failed
-    if failed and not taken:
-        return Failed(message=summary(sync))
-    return Completed(message=summary(sync))
+    failed = [row for row in rows if row.outcome == "failed"]
+    message = summary(sync)
+    if failed:
+        message += f"; {failed[0].path}: {failed[0].reason}"
+        log.warning("source %s: %s", sync.settings.name, message)
+    return Failed(message=message) if failed and len(failed) == len(rows) else Completed(message=message)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)

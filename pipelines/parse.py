@@ -84,7 +84,7 @@ def parse(path: Path, name: str, content_type: str, *, max_chars: int) -> list[E
     except (RaglineError, MemoryError):
         raise
     except Exception as error:  # a dozen libraries, each with errors of its own: all mean that the file is damaged
-        log.warning("cannot read a file of type %s", content_type, exc_info=True)
+        log.debug("cannot read a file of type %s", content_type, exc_info=True)
         raise ParseFailed(f"{name!r} is damaged or not really {_kind(content_type)}; it cannot be read") from error
     if not elements:
         hint = "; scanned pages need OCR, which this version does not do" if content_type == PDF else ""

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import uvicorn
 
 from ragline.api.server import create_api
-from ragline.app import App, open_app, prepare_folder
+from ragline.app import App, check_sources, open_app, prepare_folder
 from ragline.bootstrap import first_admin
 from ragline.config.environment import quiet_libraries
 from ragline.config.settings import Settings
@@ -36,6 +36,7 @@ async def run(settings: Settings, *, say: Say) -> None:
     """Serve until SIGINT or SIGTERM. Raises SetupError for a taken port, a locked or an unwritable folder."""
     quiet_libraries()
     start_logging(settings)
+    check_sources(settings)
     data_dir = prepare_folder(settings.data_dir)
     prefect = PrefectServer(settings.prefect, data_dir=data_dir) if settings.prefect.enabled else None
     with listening(settings) as listener:

@@ -62,7 +62,8 @@ async def upload(
         async for known in changes(app, user, record.id):
             record = known
     uploaded = Uploaded.of(record, data=FileData(status=record.status, error=record.error))
-    return uploaded.model_copy(update={"hash": None, "status": True})
+    processed = record.status is Status.COMPLETED
+    return uploaded.model_copy(update={"hash": record.sha256 if processed else None, "status": True})
 
 
 @router.get("", response_model_exclude_unset=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ragline.client import Audit
     from ragline.config.settings import Settings, Source
 
-NEXT = "the running server takes them up, else the next `ragline serve` or `ragline ingest`"
+NEXT = "the running server takes them up, else the next `ragline serve`, or the next `ragline ingest` that has work"
 
 
 @click.command()
