@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from ragline.config.settings import Blobs as BlobSettings
-from ragline.errors import NotFound, SetupError, TooLarge
+from ragline.errors import NotFound, SetupError, TooLarge, Unavailable
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 1 << 20
 
@@ -43,19 +46,19 @@ class Blobs:
 
     async def put(self, key: str, content: BinaryIO, *, max_bytes: int | None = None) -> tuple[int, str]:
         """Store a stream from where it stands and return (bytes, SHA-256 as hex). Raises TooLarge and keeps nothing."""
-        return await asyncio.to_thread(self._put, key, content, max_bytes)
+        return await asyncio.to_thread(translated, self._put, key, content, max_bytes)
 
     async def get(self, key: str) -> bytes:
         """Return the bytes. Raises NotFound."""
-        return await asyncio.to_thread(self._get, key)
+        return await asyncio.to_thread(translated, self._get, key)
 
     async def delete(self, key: str) -> None:
         """Delete the bytes; none there is no error."""
-        await asyncio.to_thread(self._delete, key)
+        await asyncio.to_thread(translated, self._delete, key)
 
     async def names(self, folder: str) -> list[tuple[str, float]]:
         """Return what lies in a folder, as (name, when it was written as Unix seconds), sorted by name."""
-        return await asyncio.to_thread(self._names, folder)
+        return await asyncio.to_thread(translated, self._names, folder)
 
     @contextmanager
     def as_path(self, key: str) -> Iterator[Path]:
@@ -130,6 +133,16 @@ class Blobs:
     def _delete_path(self, path: str) -> None:
         with suppress(FileNotFoundError):  # another may delete it at the same moment
             self._fs.rm_file(path)
+
+
+def translated(work: Callable[..., T], *arguments: object) -> T:
+    """Call a file system. What it fails with, a full disk or a server that does not answer, becomes Unavailable."""
+    try:
+        return work(*arguments)
+    except OSError as error:  # those of object stores, too
+        if error.errno == errno.ENOSPC:
+            raise Unavailable("the disk is full: free some space; nothing was lost") from error
+        raise Unavailable(f"files cannot be stored or read now: {error}") from error
 
 
 def _lost(key: str) -> NotFound:

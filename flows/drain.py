@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import socket
-import threading
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed
+from prefect.states import Completed
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App, open_app
@@ -40,29 +38,17 @@ BEAT_S = 15.0
 
 @flow(name="drain", flow_run_name="ingest what waits")
 async def drain_flow(idle_s: float = 10.0) -> State[None]:
-    """Ingest until no file waited for `idle_s` seconds, or until the process is told to end: then files go back."""
+    """Ingest until no file waited for `idle_s` seconds. Cancelled, it gives back what it has in hand."""
     quiet_libraries()
     settings = load_settings()
     start_logging(settings)
     run_id = str(flow_run.id)
-    stop = stopped()
     async with alive(run_id), open_app(settings) as app:
         watched = Watched(PrefectServer(settings.prefect, data_dir=settings.data_dir), alone=False)
         owner = owner_of(run_id)
         async with ingesting(app, watched, owner=owner):
-            files = await until_idle(app, owner, idle_s, stop)
-    if stop.is_set():
-        return Cancelled(message="its worker was stopped; the files in hand went back to the queue")
+            files = await until_idle(app, owner, idle_s)
     return Completed(message=f"nothing waited for {idle_s:g} s; {files} files were waiting when it started")
-
-
-def stopped() -> asyncio.Event:
-    """Return an event that is set when this process is told to end: a worker that is stopped ends its runs so."""
-    event = asyncio.Event()
-    if threading.current_thread() is threading.main_thread():  # no other may have handlers
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, event.set)
-    return event
 
 
 def owner_of(run_id: str) -> str:
@@ -70,17 +56,12 @@ def owner_of(run_id: str) -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}:{run_id}"
 
 
-async def until_idle(app: App, owner: str, idle_s: float, stop: asyncio.Event) -> int:
-    """Return, once nothing waited and nothing was in hand for `idle_s`, how many files waited at the start.
-
-    Returns at once when `stop` is set.
-    """
+async def until_idle(app: App, owner: str, idle_s: float) -> int:
+    """Return, once nothing waited and nothing was in hand for `idle_s`, how many files waited at the start."""
     started_with = await app.records.queue.waiting()
     quiet_since = time.monotonic()
-    while time.monotonic() - quiet_since < idle_s and not stop.is_set():
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await stop.wait()
+    while time.monotonic() - quiet_since < idle_s:
+        await asyncio.sleep(LOOK_S)
         if await busy(app, owner):
             quiet_since = time.monotonic()
     return started_with

@@ -98,11 +98,11 @@ async def work(app: App, lane: Lane, owner: str, watched: Watched | None) -> Non
 async def take(app: App, lane: Lane, owner: str, watched: Watched | None) -> bool:
     """Ingest one batch; False when nothing waits in this lane. Raises Unavailable when a service failed."""
     limits = app.settings.queue
+    await app.records.queue.give_up(limits.max_attempts)
     claim = await app.records.queue.claim(
         owner, lane=lane, small_bytes=limits.small_file_bytes, limit=BATCH_FILES, max_bytes=BATCH_BYTES
     )
     if claim is None:
-        await app.records.queue.give_up(limits.max_attempts)
         return False
     await run_batch(app, Batch(claim), watched)
     return True
@@ -135,13 +135,20 @@ async def settle(app: App, batch: Batch) -> None:
             pause = pause_s(app, job.file.attempts, most_s=app.settings.queue.max_retry_s)
             await app.records.queue.put_back(job.file.id, batch.lease, reason, pause_s=pause)
         raise Unavailable(reason)
-    log.error("a fault in ingestion", exc_info=batch.error)
+    refused = isinstance(errors[0], RaglineError)
+    log.error("a fault in ingestion", exc_info=None if refused else batch.error)
     jobs = batch.live
-    for job in jobs:
-        if len(jobs) > 1:  # alone, so that the others get through
+    if len(jobs) == 1:
+        reason = str(errors[0]) if refused else FAULT
+        await app.records.queue.fail(jobs[0].file.id, batch.lease, reason)
+        return
+    for number, job in enumerate(jobs):  # alone, so that the others get through
+        try:
             await run_batch(app, Batch(Claim(batch.lease, [job.file])), None)
-        else:
-            await app.records.queue.fail(job.file.id, batch.lease, FAULT)
+        except RaglineError as error:
+            for waiting in jobs[number + 1 :]:
+                await app.records.queue.put_back(waiting.file.id, batch.lease, str(error), pause_s=0.0)
+            raise
 
 
 def pause_s(app: App, times: int, *, most_s: float) -> float:
@@ -166,7 +173,7 @@ async def keep_watch(app: App, batch: Batch) -> None:
         for job in batch.live:
             if job.file.id not in held:
                 job.drop()
-            elif job.took() > app.settings.queue.time_limit_s:
+            elif not job.exempt and job.took() - job.exempt_s > app.settings.queue.time_limit_s:
                 await stop_slow(app, batch, job)
 
 

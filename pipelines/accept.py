@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from ragline.app import Stores
 from ragline.connectors.blobs import new_blob_key
 from ragline.connectors.records.files import new_id
-from ragline.errors import BadInput, NotFound, TooMany
+from ragline.errors import BadInput, NotFound, TooMany, Unavailable
 from ragline.pipelines.parse import content_type_of
 from ragline.types import FileRecord, Json, User
 
@@ -51,8 +51,10 @@ async def accept(
             collection_id=collection_id,
             directory_id=directory_id,
         )
-    except IntegrityError as error:
+    except SQLAlchemyError as error:
         await stores.blobs.delete(blob)
+        if not isinstance(error, IntegrityError):
+            raise Unavailable(f"the records cannot be written now: {error.__class__.__name__}") from error
         raise NotFound(f"no collection {collection_id!r} or no directory {directory_id!r} any more") from error
 
 

@@ -37,11 +37,9 @@ async def index_file(
     await stage(app, file, version=version, chunks=chunks, vectors=vectors)
     key = text_key(file.id, version)
     await app.blobs.put(key, io.BytesIO(text.encode("utf-8", "surrogatepass")))
-    stored = await app.vectors.publish(file.id, version=version)
-    if stored != len(chunks):
-        raise Unavailable(f"the vector store holds {stored} of {len(chunks)} passages of file {file.id!r}")
-    fresh = file.version is None and file.attempts == 1  # nothing of it can be stale
-    mark = await app.records.queue.complete(file.id, lease, version=version, chunk_count=len(chunks), untidy=not fresh)
+    async with app.locks.of(file.id):  # nobody tidies between the count and the switch
+        stored = await app.vectors.publish(file.id, version=version)
+        mark = await switch(app, file, version=version, lease=lease, stored=stored, chunks=len(chunks))
     if mark is None:
         await app.vectors.drop_version(file.id, version)
         await app.blobs.delete(key)
@@ -49,6 +47,14 @@ async def index_file(
     if mark:
         await tidy(app, file.id)
     return True
+
+
+async def switch(app: App, file: FileRecord, *, version: str, lease: str, stored: int, chunks: int) -> int | None:
+    """Make the version the one that answers; None: the lease was lost. Raises Unavailable when it is not whole."""
+    if stored != chunks:
+        raise Unavailable(f"the vector store holds {stored} of {chunks} passages of file {file.id!r}")
+    fresh = file.version is None and file.attempts == 1  # nothing of it can be stale
+    return await app.records.queue.complete(file.id, lease, version=version, chunk_count=chunks, untidy=not fresh)
 
 
 async def stage(

@@ -36,7 +36,8 @@ EMBED_FROM, EMBED_TO = 0.4, 0.9
 class Job:
     """One file on its way to a new `version`. `seconds` is the time it took, of shared work its part by passages.
 
-    `lost`: the lease has gone, by cancellation or deletion, and the rest of the work is for nothing.
+    `lost`: the lease has gone, by cancellation or deletion, and the rest of the work is for nothing. `exempt`: what it
+    does now has a limit of its own and may be waiting for others; `exempt_s` are the seconds spent so.
     """
 
     file: FileRecord
@@ -49,6 +50,8 @@ class Job:
     error: str | None = None
     lost: bool = False
     seconds: float = 0.0
+    exempt: bool = False
+    exempt_s: float = 0.0
     step: asyncio.Task[None] | None = None
     step_started: float = 0.0
 
@@ -204,7 +207,7 @@ async def each(
     """Run one step on all living jobs at once. A file that cannot be read fails alone; what may pass is raised."""
 
     async def run(job: Job) -> None:
-        job.step, job.step_started = asyncio.current_task(), time.monotonic()
+        job.step, job.step_started, job.exempt = asyncio.current_task(), time.monotonic(), stage == "parse"
         try:
             await step(app, batch, job)
         except asyncio.CancelledError:
@@ -219,7 +222,9 @@ async def each(
             job.error = FAULT
             log.exception("a fault file=%s stage=%s", job.file.id, stage)
         finally:
-            job.seconds, job.step = job.took(), None
+            if job.exempt:
+                job.exempt_s += time.monotonic() - job.step_started
+            job.seconds, job.step, job.exempt = job.took(), None, False
         if job.error is not None and not job.lost:
             await app.records.queue.fail(job.file.id, batch.lease, job.error)
 

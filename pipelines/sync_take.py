@@ -20,7 +20,7 @@ from ragline.errors import BadInput, Conflict, NotFound, RaglineError, TooMany
 from ragline.pipelines import accept
 from ragline.pipelines.names import clean_name
 from ragline.pipelines.sync_plan import Row, name, suffix
-from ragline.types import FileRecord, Json, User
+from ragline.types import SOURCE_KEY, FileRecord, Json, User
 
 T = TypeVar("T")
 
@@ -176,7 +176,7 @@ class Intake:
     def _metadata(self, entry: Entry) -> Mapping[str, Json]:
         """Return what a file says of its source; `Sources.state` finds it by this."""
         url: Mapping[str, Json] = {"url": entry.url} if entry.url else {}
-        return {"source": self._name, "path": entry.path, **url}
+        return {SOURCE_KEY: self._name, "path": entry.path, **url}
 
 
 async def contents(source: Source, entries: Iterable[Entry]) -> dict[str, str | None]:

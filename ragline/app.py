@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from ragline.config.settings import Settings
 from ragline.connectors.blobs import Blobs, open_blobs
@@ -38,6 +40,17 @@ class Stores:
     blobs: Blobs
 
 
+class Locks:
+    """A lock for each file that somebody works on: what is stored of it is changed by one task at a time."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, file_id: str) -> asyncio.Lock:
+        """Return the lock of a file, the same one as long as anybody holds it."""
+        return self._locks.setdefault(file_id, asyncio.Lock())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App(Stores):
     """Everything one installation needs to ingest and to answer. Close it through `open_app`.
@@ -50,6 +63,7 @@ class App(Stores):
     workers: Workers
     models: ModelRegistry
     embedded_ollama: OllamaRoute
+    locks: Locks = field(default_factory=Locks)
 
 
 @asynccontextmanager

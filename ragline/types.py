@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+SOURCE_KEY = "ragline_source"
+"""The key in a file's metadata that names the source it was taken from; an upload cannot set it."""
+
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 """What the JSON of a wire format may hold."""
 

@@ -9,7 +9,7 @@ import httpx
 from ollama import AsyncClient, ResponseError
 
 from ragline.config.settings import Embedder
-from ragline.connectors.embedders.served import MAX_TOKENS, ServedEmbedder, base_url, probe, uses_proxy
+from ragline.connectors.embedders.served import MAX_TOKENS, ServedEmbedder, base_url, probe, refusal, uses_proxy
 from ragline.errors import BackendError, BackendTimeout, RaglineError, Unavailable
 
 USUAL_URL = "http://127.0.0.1:11434"
@@ -65,7 +65,7 @@ def _translated(place: str, settings: Embedder) -> Iterator[None]:
         yield
     except ResponseError as error:
         hint = f"; pull it with `ollama pull {settings.model}`" if error.status_code == 404 else ""
-        raise BackendError(f"{place} answered {error.status_code}: {error.error[:500]}{hint}.") from error
+        raise refusal(error.status_code, f"{place} answered {error.status_code}: {error.error[:500]}{hint}.") from error
     except httpx.TimeoutException as error:
         raise BackendTimeout(f"{place} did not answer in {settings.timeout_s:g} s (embedder.timeout_s).") from error
     except (httpx.TransportError, ConnectionError) as error:

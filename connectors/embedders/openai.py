@@ -8,7 +8,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from ragline.config.settings import Embedder
-from ragline.connectors.embedders.served import MAX_TOKENS, ServedEmbedder, base_url, probe, uses_proxy
+from ragline.connectors.embedders.served import MAX_TOKENS, ServedEmbedder, base_url, probe, refusal, uses_proxy
 from ragline.errors import BackendError, BackendTimeout, RaglineError, Unavailable
 
 
@@ -44,7 +44,7 @@ async def open_openai(settings: Embedder) -> ServedEmbedder:
         except httpx.TransportError as error:
             raise Unavailable(f"{place} cannot be reached: is it running, and is embedder.url right?") from error
         if not response.is_success:
-            raise BackendError(f"{place} answered {response.status_code}: {response.text[:500]}.")
+            raise refusal(response.status_code, f"{place} answered {response.status_code}: {response.text[:500]}.")
         try:
             rows = _Answer.model_validate_json(response.content).data
         except ValidationError as error:

@@ -90,6 +90,17 @@ class ServedEmbedder:
             raise BackendError(f"{self._place} returned useless vectors: {error}.") from error
 
 
+class Refused(BackendError):
+    """The server does not want this text, whenever it is asked."""
+
+    retryable = False
+
+
+def refusal(status: int, message: str) -> BackendError:
+    """Return the error for an answer of this HTTP status: 400, 413 and 422 are about the texts, others may pass."""
+    return Refused(message) if status in (400, 413, 422) else BackendError(message)
+
+
 async def probe(call: Call, *, place: str) -> int:
     """Return the model's dimension, found by embedding one word."""
     answer = await call(["dimension"])

@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from sqlalchemy import and_, delete, exists, func, select
+from sqlalchemy import and_, delete, exists, func, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.embedders.protocol import Matrix
-from ragline.connectors.records.tables import embeddings, files, text_uses
+from ragline.connectors.records.tables import embeddings, files, removals, text_uses
 
 LOOKUP_SIZE = 500
 """Keys in one query, below SQLite's and PostgreSQL's limits on parameters."""
@@ -90,15 +90,16 @@ class Embeddings:
         return deleted
 
     async def unused(self, *, repair: bool = False) -> int:
-        """Return how many vectors nothing needs, no file that is there; with `repair` they are deleted."""
+        """Return how many vectors no file needs, there or just going; with `repair` they are deleted."""
+        living = union_all(select(files.c.id), select(removals.c.file_id))
         needed = exists().where(
             text_uses.c.text_sha256 == embeddings.c.text_sha256,
             text_uses.c.model_id == embeddings.c.model_id,
-            text_uses.c.file_id == files.c.id,
+            text_uses.c.file_id.in_(living),
         )
         async with self._engine.begin() as connection:
             if repair:
-                await connection.execute(delete(text_uses).where(text_uses.c.file_id.not_in(select(files.c.id))))
+                await connection.execute(delete(text_uses).where(text_uses.c.file_id.not_in(living)))
                 return (await connection.execute(delete(embeddings).where(~needed))).rowcount
             return int(await connection.scalar(select(func.count()).select_from(embeddings).where(~needed)) or 0)
 

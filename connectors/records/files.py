@@ -150,10 +150,10 @@ class Files:
             last = page[-1].id
 
     async def untidy(self, *, limit: int) -> list[str]:
-        """Return ids of files, none that is on its way, whose vectors are to be brought in line with the records."""
-        at_rest = files.c.status.in_([Status.COMPLETED.value, Status.FAILED.value])
+        """Return ids of files, none that is worked on, whose vectors are to be brought in line with the records."""
+        query = select(files.c.id).where(files.c.untidy > 0, files.c.status != Status.PROCESSING.value)
         async with self._engine.connect() as connection:
-            return list(await connection.scalars(select(files.c.id).where(files.c.untidy > 0, at_rest).limit(limit)))
+            return list(await connection.scalars(query.order_by(files.c.updated_at).limit(limit)))
 
     async def mark_untidy(self, file_id: str) -> None:
         """Ask for a file's vectors to be brought in line with the records."""

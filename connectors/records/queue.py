@@ -168,7 +168,15 @@ class Queue:
 
     async def fail(self, file_id: str, lease: str, reason: str, failure: Failure = "permanent") -> bool:
         """End the work without a result; an older version goes on to answer."""
-        return await self._leased(file_id, lease, status=Status.FAILED.value, error=reason, failure=failure, lease=None)
+        return await self._leased(
+            file_id,
+            lease,
+            status=Status.FAILED.value,
+            error=reason,
+            failure=failure,
+            untidy=files.c.untidy + 1,
+            lease=None,
+        )
 
     async def put_back(self, file_id: str, lease: str, reason: str, *, pause_s: float) -> bool:
         """Let a file wait `pause_s` for its next try, because of what a service did."""

@@ -17,7 +17,7 @@ from ragline.connectors.records.changes import QUEUE, Changes
 from ragline.connectors.records.directories import portions
 from ragline.connectors.records.tables import entries, files, sources
 from ragline.errors import Conflict
-from ragline.types import Json
+from ragline.types import SOURCE_KEY, Json
 
 LEASE_S = 60.0
 """How long a sync holds its source without a heartbeat."""
@@ -72,7 +72,8 @@ class Sources:
         lease = f"{int(now)} {owner[:200]} {uuid.uuid4().hex}"
         dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         new = dialect.insert(sources).values(name=name, lease_until=0.0).on_conflict_do_nothing()
-        free = or_(sources.c.lease.is_(None), sources.c.lease_until < now)
+        over = or_(sources.c.lease_until < now, sources.c.lease_until > now + LEASE_S)  # or the clock was set back
+        free = or_(sources.c.lease.is_(None), over)
         async with self._engine.begin() as connection:
             await connection.execute(new)
             taken = update(sources).where(sources.c.name == name, free)
@@ -104,7 +105,7 @@ class Sources:
         """
         linked = select(entries, files.c.sha256.label("stored")).outerjoin(files, entries.c.file_id == files.c.id)
         told = select(files.c.id, files.c.sha256, files.c.metadata["path"].as_string().label("path")).where(
-            files.c.metadata["source"].as_string() == name, files.c.user_id == user_id
+            files.c.metadata[SOURCE_KEY].as_string() == name, files.c.user_id == user_id
         )
         async with self._engine.connect() as connection:
             row = (await connection.execute(select(sources).where(sources.c.name == name))).first()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import stat
@@ -144,6 +145,8 @@ class FolderSource:
         except FileNotFoundError:
             return None  # gone since its folder was read, or a link to nothing
         except OSError as error:
+            if error.errno == errno.ELOOP and item.is_symlink():
+                return None  # a link to itself is a link to nothing
             raise self._unavailable(
                 f"{path!r}, which is not excluded, cannot be looked at: {error.strerror}"
             ) from error

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from dulwich.client import GitClient, default_user_agent_string, get_transport_and_path
 from dulwich.config import StackedConfig
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ragline.connectors.sources.addresses import check_addresses
@@ -100,6 +100,11 @@ class _Pool(PoolManager):
             retries=Retry(total=5, connect=1, read=0, redirect=3, other=0),
         )
         self._private_host = private_host
+        self._answers: list[BaseHTTPResponse] = []
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **more: Any) -> BaseHTTPResponse:  # type: ignore[override]  # as PoolManager has it
+        self._answers.append(super().urlopen(method, url, redirect, **more))
+        return self._answers[-1]
 
     def connection_from_host(
         self,
@@ -117,6 +122,9 @@ class _Pool(PoolManager):
         return pool
 
     def close(self) -> None:
+        """Close the connections, and the answers that dulwich leaves open where it is refused."""
+        for answer in self._answers:
+            answer.close()
         self.clear()
 
 

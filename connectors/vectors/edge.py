@@ -30,7 +30,7 @@ from qdrant_edge import SparseVector as EdgeSparse
 
 from ragline.connectors.vectors import layout
 from ragline.connectors.vectors.protocol import Census, Point, Query
-from ragline.connectors.vectors.shard import open_shard, translated
+from ragline.connectors.vectors.shard import open_shard, room_problem, translated
 from ragline.errors import Unavailable
 from ragline.types import Hit, Passage, Scope, SparseVector
 
@@ -56,8 +56,8 @@ THREADS = 2
 
 async def open_edge(folder: Path, *, model_id: str, dimension: int) -> EdgeVectors:
     """Open or make the shard for `model_id` in `folder`. Raises SetupError if another process has it open."""
-    shard = await asyncio.to_thread(open_shard, folder / layout.store_name(model_id), dimension)
-    return EdgeVectors(shard, dimension)
+    path = folder / layout.store_name(model_id)
+    return EdgeVectors(await asyncio.to_thread(open_shard, path, dimension), dimension, path=path)
 
 
 class EdgeVectors:
@@ -70,8 +70,9 @@ class EdgeVectors:
     the graph for approximate search, stops the whole interpreter for as long as it runs and is never called.
     """
 
-    def __init__(self, shard: EdgeShard, dimension: int) -> None:
+    def __init__(self, shard: EdgeShard, dimension: int, *, path: Path) -> None:
         self._shard = shard
+        self._path = path
         self._dimension = dimension
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="vectors")
         self._flushing: asyncio.Task[None] | None = None
@@ -81,6 +82,8 @@ class EdgeVectors:
     async def stage(self, points: Sequence[Point], *, version: str) -> None:
         for point in points:
             layout.check_dimension(self._dimension, len(point.dense), where="vectors")
+        if problem := room_problem(self._path):
+            raise Unavailable(f"{problem}: free some space; files wait until then")
         for start in range(0, len(points), WRITE_POINTS):
             made = [_edge_point(point, version) for point in points[start : start + WRITE_POINTS]]
             await self._update(UpdateOperation.upsert_points(made))

@@ -25,11 +25,25 @@ from ragline.errors import SetupError, Unavailable
 T = TypeVar("T")
 
 
+RESERVE_BYTES = 48 << 20
+"""Room that the engine must have on the disk: it writes into mapped files, and a full disk kills the process."""
+
+
+def room_problem(path: Path) -> str | None:
+    """Say what is wrong when there is too little room beside the shard, None where there is enough."""
+    free = shutil.disk_usage(path).free
+    if free >= RESERVE_BYTES:
+        return None
+    return f"only {free >> 20} MiB are free on the disk of {str(path)!r}, and {RESERVE_BYTES >> 20} are needed"
+
+
 def open_shard(path: Path, dimension: int) -> EdgeShard:
     """Open the shard in a folder, made where there is none. Raises SetupError where that cannot be done."""
     try:
         if not path.exists():
             create(path, dimension)
+        if problem := room_problem(path):
+            raise SetupError(f"{problem}: free some space; nothing is lost")
         layout.check_dimension(stored_dimension(path), dimension, where=str(path))
         return translated(EdgeShard.load, str(path))
     except Unavailable as error:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ragline.errors import BackendError, NotReady, RaglineError, TooMany, Unavailable
+
+log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
 
@@ -15,12 +21,20 @@ def handle_errors(api: FastAPI) -> None:
     """Answer Ragline's errors with their text, and faults of ours with nothing that tells of the inside."""
     api.add_exception_handler(RaglineError, answer)
     api.add_exception_handler(RequestValidationError, explain)
+    api.add_exception_handler(OperationalError, wait)
+    api.add_exception_handler(PoolTimeout, wait)
     api.add_exception_handler(Exception, hide)
 
 
 async def answer(_: Request, error: Exception) -> Response:
     assert isinstance(error, RaglineError)
     return response_of(error)
+
+
+async def wait(_: Request, error: Exception) -> Response:
+    """The database is locked or away: for the moment."""
+    log.warning("the database does not answer: %s", error)
+    return response_of(Unavailable("the database does not answer; try again soon"))
 
 
 async def hide(_: Request, __: Exception) -> Response:

@@ -21,7 +21,7 @@ from ragline.errors import BadInput, Conflict, Forbidden, NotFound, Unavailable
 from ragline.pipelines.accept import accept
 from ragline.pipelines.names import clean_name
 from ragline.pipelines.tidy import remove
-from ragline.types import FileRecord, Status, User
+from ragline.types import SOURCE_KEY, FileRecord, Status, User
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/files", tags=["files"])
 
@@ -196,8 +196,11 @@ def as_metadata(text: str | None) -> dict[str, JsonValue]:
     if len(text or "") > MAX_METADATA_CHARS:
         raise BadInput(f"metadata is longer than {MAX_METADATA_CHARS} characters")
     try:
-        return METADATA.validate_python(orjson.loads(text)) if text else {}
+        given = METADATA.validate_python(orjson.loads(text)) if text else {}
     except orjson.JSONDecodeError as error:
         raise BadInput(f"metadata is not JSON: {error}") from error
     except ValidationError as error:
         raise BadInput(f"metadata is not a JSON object: {error.errors()[0]['msg']}") from error
+    if SOURCE_KEY in given:
+        raise BadInput(f"metadata: the key {SOURCE_KEY!r} is for files that a sync takes in")
+    return given
