@@ -73,11 +73,15 @@ def test_the_make_targets_of_the_readme_are_there() -> None:
 
 def test_the_settings_in_the_readme_are_settings(tmp_path: Path) -> None:
     from ragline.config.load import load_settings
+    from ragline.connectors.sources.registry import check_source
 
-    [text] = blocks("toml")
-    (tmp_path / "ragline.toml").write_text(text)
-    settings = load_settings(toml=tmp_path / "ragline.toml")
-    assert settings.vectors.url == tomllib.loads(text)["vectors"]["url"]
+    given: dict[str, object] = {}
+    for text in blocks("toml"):
+        given |= tomllib.loads(text)
+        (tmp_path / "ragline.toml").write_text(text)
+        settings = load_settings(toml=tmp_path / "ragline.toml")
+        assert [problem for source in settings.sources for problem in check_source(source)] == []
+    assert {"sources", "vectors", "prefect"} <= set(given)
 
 
 def test_every_command_has_a_heading() -> None:

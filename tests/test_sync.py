@@ -144,7 +144,7 @@ async def test_a_folder_becomes_files_of_a_collection(bench: Bench) -> None:
     assert told(sync) == [("added", "a.md", "waiting"), ("added", "sub/été à la mer.md", "waiting")]
     files = await bench.files()
     assert files["sub/été à la mer.md"].filename == "été à la mer.md"
-    assert files["a.md"].metadata == {"source": "notes", "path": "a.md"}
+    assert files["a.md"].metadata == {"ragline_source": "notes", "path": "a.md"}
     assert {file.user_id for file in files.values()} == {bench.user.id}
     assert sorted(sync.taken) == sorted(file.id for file in files.values())
 
@@ -360,7 +360,7 @@ async def test_an_upload_of_somebody_else_is_not_taken_for_the_file_of_a_source(
         size_bytes=3,
         sha256="0" * 64,
         blob="files/of-ada",
-        metadata={"source": "notes", "path": "a.md"},
+        metadata={"ragline_source": "notes", "path": "a.md"},
     )
     bench.put("a.md", "# A")
     assert told(await bench.run()) == [("added", "a.md", "waiting")]
