@@ -81,6 +81,9 @@ class Workers:
             except (ProcessExpired, BrokenProcessPool) as error:
                 log.warning("worker died: %s, exit code %s", error, getattr(error, "exitcode", "unknown"))
                 raise ParseFailed(self._too_much("reading the file crashed, or used more")) from None
+            except Unavailable:  # of the function: what it needs is not whole in this process
+                await asyncio.to_thread(slot.stop)
+                raise
             except MemoryError:
                 raise ParseFailed(self._too_much("reading the file used more")) from None
         finally:

@@ -9,9 +9,10 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from traceback import walk_tb
 from types import MappingProxyType
 
-from ragline.errors import ParseFailed, RaglineError, UnsupportedFile
+from ragline.errors import ParseFailed, RaglineError, Unavailable, UnsupportedFile
 from ragline.pipelines.parse_types import (
     CODE,
     DOCX,
@@ -84,6 +85,9 @@ def parse(path: Path, name: str, content_type: str, *, max_chars: int) -> list[E
     except (RaglineError, MemoryError):
         raise
     except Exception as error:  # a dozen libraries, each with errors of its own: all mean that the file is damaged
+        if while_importing(error):
+            log.warning("a reader could not be loaded for %s", content_type, exc_info=True)
+            raise Unavailable(f"the reader for {_kind(content_type)} could not be loaded; it is tried again") from error
         log.debug("cannot read a file of type %s", content_type, exc_info=True)
         raise ParseFailed(f"{name!r} is damaged or not really {_kind(content_type)}; it cannot be read") from error
     if not elements:
@@ -109,6 +113,11 @@ def _reader(name: str, content_type: str) -> Reader:
     module, function = place.split(":")
     reader: Reader = getattr(importlib.import_module(f"ragline.pipelines.{module}"), function)
     return reader
+
+
+def while_importing(error: BaseException) -> bool:
+    """Tell whether a library failed to load, which says nothing of the file."""
+    return any(frame.f_code.co_filename.startswith("<frozen importlib") for frame, _ in walk_tb(error.__traceback__))
 
 
 def _check_bytes(path: Path, content_type: str) -> None:

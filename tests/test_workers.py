@@ -181,3 +181,16 @@ def test_workers_end_with_a_server_that_is_killed(tmp_path: Path) -> None:
         worker = int(server.stdout.readline())
         server.kill()
     wait_until_reaped(worker)
+
+
+def not_loaded() -> None:
+    raise Unavailable("a library is not whole")
+
+
+async def test_a_process_in_which_something_could_not_be_loaded_is_replaced() -> None:
+    workers = Workers(Parsing(workers=1))
+    first = await workers.run(os.getpid, timeout_s=60)
+    with pytest.raises(Unavailable, match="not whole"):
+        await workers.run(not_loaded, timeout_s=60)
+    assert await workers.run(os.getpid, timeout_s=60) != first
+    await workers.close()

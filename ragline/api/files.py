@@ -61,7 +61,8 @@ async def upload(
     if not process_in_background:
         async for known in changes(app, user, record.id):
             record = known
-    uploaded = Uploaded.of(record, data=FileData(status=record.status, error=record.error))
+    why = {"error": record.error} if record.error else {}
+    uploaded = Uploaded.of(record, data=FileData(status=record.status, **why))
     processed = record.status is Status.COMPLETED
     return uploaded.model_copy(update={"hash": record.sha256 if processed else None, "status": True})
 
