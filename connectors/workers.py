@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from ragline.config.environment import quiet_libraries
-from ragline.errors import ParseFailed, RaglineError, Unavailable
+from ragline.errors import Damaged, ParseFailed, RaglineError, Unavailable
 
 if TYPE_CHECKING:
     from ragline.config.settings import Parsing
@@ -81,7 +81,7 @@ class Workers:
             except (ProcessExpired, BrokenProcessPool) as error:
                 log.warning("worker died: %s, exit code %s", error, getattr(error, "exitcode", "unknown"))
                 raise ParseFailed(self._too_much("reading the file crashed, or used more")) from None
-            except Unavailable:  # of the function: what it needs is not whole in this process
+            except (Damaged, Unavailable):  # of the function: it may be this process that is not whole
                 await asyncio.to_thread(slot.stop)
                 raise
             except MemoryError:

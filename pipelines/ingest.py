@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App
 from ragline.connectors.embedders.protocol import Matrix
-from ragline.errors import ParseFailed, RaglineError
+from ragline.errors import Damaged, ParseFailed, RaglineError
 from ragline.pipelines.chunk import chunk, text_to_embed
 from ragline.pipelines.embed import embed_once
 from ragline.pipelines.index import index_file
@@ -161,14 +161,20 @@ async def run_stage(app: App, batch: Batch, number: int) -> None:
 async def parse_one(app: App, batch: Batch, job: Job) -> None:
     limits = app.settings.parsing
     with app.blobs.as_path(job.file.blob) as path:
-        job.elements = await app.workers.run(
-            parse,
-            path,
-            job.file.filename,
-            job.file.content_type,
-            max_chars=limits.max_text_chars,
-            timeout_s=limits.time_limit_s,
-        )
+        for last in (False, True):
+            try:
+                job.elements = await app.workers.run(
+                    parse,
+                    path,
+                    job.file.filename,
+                    job.file.content_type,
+                    max_chars=limits.max_text_chars,
+                    timeout_s=limits.time_limit_s,
+                )
+                return
+            except Damaged:  # or the process was: it is replaced
+                if last:
+                    raise
 
 
 async def chunk_one(app: App, batch: Batch, job: Job) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from traceback import walk_tb
 from types import MappingProxyType
 
-from ragline.errors import ParseFailed, RaglineError, Unavailable, UnsupportedFile
+from ragline.errors import Damaged, ParseFailed, RaglineError, Unavailable, UnsupportedFile
 from ragline.pipelines.parse_types import (
     CODE,
     DOCX,
@@ -88,8 +88,8 @@ def parse(path: Path, name: str, content_type: str, *, max_chars: int) -> list[E
         if while_importing(error):
             log.warning("a reader could not be loaded for %s", content_type, exc_info=True)
             raise Unavailable(f"the reader for {_kind(content_type)} could not be loaded; it is tried again") from error
-        log.debug("cannot read a file of type %s", content_type, exc_info=True)
-        raise ParseFailed(f"{name!r} is damaged or not really {_kind(content_type)}; it cannot be read") from error
+        log.warning("cannot read a file of type %s", content_type, exc_info=True)
+        raise Damaged(f"{name!r} is damaged or not really {_kind(content_type)}; it cannot be read") from error
     if not elements:
         hint = "; scanned pages need OCR, which this version does not do" if content_type == PDF else ""
         raise ParseFailed(f"{name!r} has no text{hint}")

@@ -72,6 +72,10 @@ class ParseFailed(RaglineError):
     status = 422
 
 
+class Damaged(ParseFailed):
+    """A library failed on the file, for whatever reason: in a fresh process it may not."""
+
+
 class TooMany(RaglineError):
     status = 429
     retryable = True
