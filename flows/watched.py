@@ -8,10 +8,14 @@ import math
 import sys
 import time
 from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING
 
 from ragline.app import App
 from ragline.flows.prefect_server import PrefectServer
 from ragline.pipelines.ingest import Batch
+
+if TYPE_CHECKING:
+    from prefect.context import SettingsContext
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ class Watched:
         self._alone = alone
         self._asking = asyncio.Lock()
         self._answered_at = -math.inf
-        self._pointing: list[AbstractContextManager[object]] = []
+        self._settings: SettingsContext | None = None
         self._patience_s = PREFECT_START_S if prefect.is_child else PREFECT_ANSWER_S
         self._silent = False
 
@@ -70,22 +74,23 @@ class Watched:
         title = names[0] if len(names) == 1 else f"{len(names)} files"
         token = current.set((app, batch))
         try:
-            self._point()
-            await ingest_flow(title, [job.file.id for job in batch.jobs], return_state=True)
+            with self._pointing():
+                await ingest_flow(title, [job.file.id for job in batch.jobs], return_state=True)
         except Exception:  # Prefect's own trouble must not cost a file
             if batch.error is None:
                 log.warning("Prefect failed in a run: going on without it", exc_info=True)
         finally:
             current.reset(token)
 
-    def _point(self) -> None:
-        """Let this task's runs go to our server: once for each task, since the settings are built anew each time."""
+    def _pointing(self) -> AbstractContextManager[object]:
+        """Let the runs within the block go to our server. The settings are built once: that takes a while."""
+        from prefect.context import get_settings_context
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
-        if PREFECT_API_URL.value() != self._prefect.api_url:
-            settings = temporary_settings({PREFECT_API_URL: self._prefect.api_url})
-            settings.__enter__()
-            self._pointing.append(settings)  # kept, or it would end with the garbage collection
+        if self._settings is None:
+            with temporary_settings({PREFECT_API_URL: self._prefect.api_url}):
+                self._settings = get_settings_context()
+        return self._settings.model_copy()  # a context can be entered once
 
     async def close(self) -> None:
         """Let Prefect's log of the runs be written, as far as that is possible at once."""

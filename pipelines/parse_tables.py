@@ -79,7 +79,7 @@ def _group(header: str, lines: list[str], page: int | None) -> Element:
 def _separated(text: str, delimiter: str) -> Iterator[Element]:
     # A quote that is never closed swallows the rest of the file: such a file has no quoting to speak of.
     quoted = text.count('"') % 2 == 0
-    csv.field_size_limit(max(len(text), 1))
+    csv.field_size_limit(max(len(text), csv.field_size_limit()))  # of the whole process: other libraries read csv, too
     lines = io.StringIO(text, newline="")
     return table(csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE))
 

@@ -1,4 +1,4 @@
-"""A client of the shared server."""
+"""A client of the shared server, and an end for servers that a failed test left."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from .running import Running
+from .running import Running, started
 
 
 @pytest.fixture
 def client(server: Running) -> Iterator[httpx.Client]:
     with server.client() as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def end_of_servers() -> Iterator[None]:
+    """Kill the servers that the test itself started and, having failed, did not end."""
+    before = len(started)
+    yield
+    for running in started[before:]:
+        if running.process.poll() is None:
+            running.kill()

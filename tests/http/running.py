@@ -17,6 +17,8 @@ import httpx
 from ragline.config.environment import child_environment
 
 START_S = 120.0
+started: list[Running] = []
+"""All servers of this test run, the ended ones too."""
 
 
 @dataclass
@@ -66,6 +68,9 @@ def start(data_dir: Path, models: Path, settings: Mapping[str, str] = {}, *, key
         "RAGLINE_EMBEDDED_MODELS__THREADS": "1",
         **settings,
     }
+    for stream in ("stdout", "stderr"):
+        if (log := data_dir / f"{stream}.log").exists():  # of the server before: kept for who looks into a failure
+            log.rename(data_dir / f"{stream}.{len(list(data_dir.glob(f'{stream}.*')))}.log")
     with (data_dir / "stdout.log").open("w") as output, (data_dir / "stderr.log").open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "ragline", "serve"],
@@ -77,6 +82,7 @@ def start(data_dir: Path, models: Path, settings: Mapping[str, str] = {}, *, key
             start_new_session=True,
         )
     running = Running(process, "", key, data_dir)
+    started.append(running)
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         if found := re.search(r"Ragline is at +(\S+)", running.printed):

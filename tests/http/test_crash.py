@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import re
 import sqlite3
@@ -25,13 +24,7 @@ from ragline.pipelines.parse import content_type_of
 from tests.conftest import SHARED
 from tests.http.running import Running, start
 
-pytestmark = [
-    pytest.mark.skipif(not SHARED.exists(), reason="reads real documents from ../shared"),
-    pytest.mark.skipif(
-        "RAGLINE_TEST_CRASH" not in os.environ,
-        reason="set RAGLINE_TEST_CRASH=1: at times a parser process that was spoiled calls good files damaged",
-    ),
-]
+pytestmark = pytest.mark.skipif(not SHARED.exists(), reason="reads real documents from ../shared")
 
 KILLS = 10
 FILES = 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,12 @@ def test_source_code_keeps_its_indentation(read: Read) -> None:
 )
 def test_separated_values_become_rows(read: Read, name: str, text: str, expected: str) -> None:
     assert read(name, text.encode()) == [Element(expected, "table")]
+
+
+def test_a_small_table_leaves_the_limit_of_other_readers_of_csv_alone(read: Read) -> None:
+    before = csv.field_size_limit()
+    read("petit.csv", b"a,b\n1,2\n")
+    assert csv.field_size_limit() >= before  # a library that loads its own tables shares it
 
 
 def test_twenty_rows_are_one_table_and_one_more_begins_the_next(read: Read) -> None:
