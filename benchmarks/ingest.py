@@ -98,7 +98,8 @@ class Server:
             "RAGLINE_AUTH__BOOTSTRAP_KEY": "sk-bench",
             **environment,
         }
-        self._output = (folder / "bench.log").open("wb")
+        log = folder / "bench.log"
+        self._output = log.open("wb")
         self.process = psutil.Popen(
             [sys.executable, "-m", "ragline", "serve"],
             env=child_environment(chosen),
@@ -114,6 +115,8 @@ class Server:
                     if httpx.get(address, timeout=2, trust_env=False).is_success:
                         break
                 except httpx.TransportError:
+                    if self.process.poll() is not None:
+                        raise SystemExit(f"the server does not start:\n{log.read_text()}") from None
                     time.sleep(0.2)
 
     def cpu_s(self) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +28,8 @@ BATCH_FILES = 32
 BATCH_BYTES = 4 << 20
 LOOK_S = 5.0
 """How often the queue is looked at without being told; expired leases and due retries show up this way."""
+GATHER_S = 0.05
+"""How long a batch waits for other files that come at the same time."""
 WATCH_S = 1.0
 """How often a batch looks whether its files are still wanted."""
 HEARTBEAT_S = 15.0
@@ -74,7 +76,10 @@ def owner_of(app: App) -> str:
 async def work(app: App, lane: Lane, owner: str, watched: Watched | None) -> None:
     """Claim and ingest for ever. An error is logged and its files are tried again."""
     failures = 0
-    with app.records.changes.watching(QUEUE) as told:
+    async with AsyncExitStack() as stack:
+        told = stack.enter_context(app.records.changes.watching(QUEUE))
+        if watched:
+            await stack.enter_async_context(watched.lane())
         while True:
             told.clear()
             worked = False
@@ -89,10 +94,12 @@ async def work(app: App, lane: Lane, owner: str, watched: Watched | None) -> Non
                 log.exception("ingestion failed")
             if failures:
                 await asyncio.sleep(pause_s(app, failures, most_s=MAX_PAUSE_S))
-            elif not worked:
+                continue
+            if not worked:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await told.wait()
+            await asyncio.sleep(GATHER_S)
 
 
 async def take(app: App, lane: Lane, owner: str, watched: Watched | None) -> bool:
@@ -198,3 +205,4 @@ async def upkeep(app: App) -> None:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
                         await told.wait()
+                await asyncio.sleep(GATHER_S)

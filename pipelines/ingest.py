@@ -36,12 +36,14 @@ EMBED_FROM, EMBED_TO = 0.4, 0.9
 class Job:
     """One file on its way to a new `version`. `seconds` is the time it took, of shared work its part by passages.
 
-    `lost`: the lease has gone, by cancellation or deletion, and the rest of the work is for nothing. `exempt`: what it
-    does now has a limit of its own and may be waiting for others; `exempt_s` are the seconds spent so.
+    `name` is what is embedded with each passage. `lost`: the lease has gone, by cancellation or deletion, and the rest
+    of the work is for nothing. `exempt`: what it does now has a limit of its own and may be waiting for others;
+    `exempt_s` are the seconds spent so.
     """
 
     file: FileRecord
     version: str = field(default_factory=lambda: uuid.uuid4().hex)
+    name: str = ""
     elements: list[Element] = field(default_factory=list)
     text: str = ""
     chunks: list[Chunk] = field(default_factory=list)
@@ -97,7 +99,12 @@ async def parse_batch(app: App, batch: Batch) -> None:
 
 async def chunk_batch(app: App, batch: Batch) -> None:
     """Cut each document into passages."""
+    names = await app.records.files.first_names([job.file for job in batch.live])
+    for job in batch.live:  # the same bytes under another name are embedded once
+        job.name = names.get((job.file.user_id, job.file.sha256), job.file.filename)
     await each(app, batch, "chunk", 0.3, chunk_one)
+    needed = {(job.file.id, job.version): job.texts for job in batch.live}
+    await app.records.embeddings.claim(app.embedder.model_id, needed)
 
 
 async def embed_batch(app: App, batch: Batch) -> None:
@@ -185,10 +192,7 @@ async def chunk_one(app: App, batch: Batch, job: Job) -> None:
     job.elements = []
     if not job.chunks:
         raise ParseFailed(f"{job.file.filename!r} has no text")
-    twins = await app.records.files.with_sha256(job.file.sha256, job.file.user_id)
-    name = twins[0].filename if twins else job.file.filename  # the same bytes under another name are embedded once
-    job.texts = [text_to_embed(passage, name) for passage in job.chunks]
-    await app.records.embeddings.claim(app.embedder.model_id, job.file.id, job.version, job.texts)
+    job.texts = [text_to_embed(passage, job.name) for passage in job.chunks]
 
 
 async def index_one(app: App, batch: Batch, job: Job) -> None:

@@ -131,7 +131,7 @@ async def test_a_vector_is_kept_as_long_as_a_file_needs_it(records: Records) -> 
     ada = await user(records)
     for file_id, texts in (("f", ["shared", "own"]), ("g", ["shared"])):
         await file(records, ada, file_id)
-        await records.embeddings.claim("m", file_id, "v1", texts)
+        await records.embeddings.claim("m", {(file_id, "v1"): texts})
     await records.embeddings.keep("m", dict.fromkeys(["shared", "own", "stray"], vector))
     assert await records.embeddings.unused() == 1
     assert await records.embeddings.forget("f") == 1
@@ -143,8 +143,8 @@ async def test_a_vector_is_kept_as_long_as_a_file_needs_it(records: Records) -> 
 
 async def test_a_new_version_keeps_the_vectors_it_shares_with_the_old_one(records: Records) -> None:
     vector = np.array([0.6, 0.8], dtype=np.float32)
-    await records.embeddings.claim("m", "f", "v1", ["same", "old"])
-    await records.embeddings.claim("m", "f", "v2", ["same", "new"])
+    await records.embeddings.claim("m", {("f", "v1"): ["same", "old"]})
+    await records.embeddings.claim("m", {("f", "v2"): ["same", "new"]})
     await records.embeddings.keep("m", dict.fromkeys(["same", "old", "new"], vector))
     assert await records.embeddings.forget("f", but="v2") == 1
     assert set(await records.embeddings.find("m", ["same", "old", "new"])) == {"same", "new"}

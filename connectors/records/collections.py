@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -18,6 +18,8 @@ from ragline.connectors.records.members import folded
 from ragline.connectors.records.tables import collections, files, memberships
 from ragline.errors import NotFound
 from ragline.types import CollectionRecord, FileRecord, User
+
+OF_FILE = select(memberships.c.collection_id).where(memberships.c.file_id == bindparam("file_id"))
 
 
 class Collections:
@@ -90,9 +92,8 @@ class Collections:
 
     async def of_file(self, file_id: str) -> list[str]:
         """Return the ids of the collections a file is in, sorted."""
-        query = select(memberships.c.collection_id).where(memberships.c.file_id == file_id)
         async with self._engine.connect() as connection:
-            return sorted((await connection.scalars(query)).all())
+            return sorted((await connection.scalars(OF_FILE, {"file_id": file_id})).all())
 
     async def named(self, name: str, user: User) -> CollectionRecord:
         """Return this user's first collection of this name, made where there is none."""

@@ -48,10 +48,11 @@ class Embeddings:
         async with self._engine.begin() as connection:
             await connection.execute(dialect.insert(embeddings).on_conflict_do_nothing(), rows)
 
-    async def claim(self, model_id: str, file_id: str, version: str, texts: Collection[str]) -> None:
-        """Note that a version of a file needs these texts' vectors, so that they are kept as long as it is."""
+    async def claim(self, model_id: str, needed: Mapping[tuple[str, str], Collection[str]]) -> None:
+        """Note which texts' vectors versions of files need, by (file id, version), to be kept as long as they are."""
         rows = [
             {"file_id": file_id, "version": version, "model_id": model_id, "text_sha256": text_hash(text)}
+            for (file_id, version), texts in needed.items()
             for text in set(texts)
         ]
         dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.changes import QUEUE, Changes
@@ -17,6 +17,10 @@ from ragline.types import FileRecord, Json, Status, User
 
 LOOKUP_SIZE = 500
 """Ids in one query, below SQLite's and PostgreSQL's limits on parameters."""
+
+
+BY_ID = select(files).where(files.c.id == bindparam("file_id"))
+"""Made once: to make a statement costs as much as to run it, and this one runs several times a file."""
 
 
 class Files:
@@ -60,13 +64,13 @@ class Files:
             "queued_at": now,
         }
         async with self._engine.begin() as connection:
-            await connection.execute(insert(files).values(row))
+            added = (await connection.execute(insert(files).values(row).returning(files))).one()
             if collection_id is not None:
                 member = {"collection_id": collection_id, "file_id": file_id, "directory_id": directory_id}
                 await connection.execute(insert(memberships).values(member | {"created_at": int(now)}))
             await self._changes.publish(connection, QUEUE)
         self._changes.tell(QUEUE)
-        return await self.get(file_id)
+        return to_file(added)
 
     async def replace(
         self, file_id: str, *, content_type: str, size_bytes: int, sha256: str, blob: str
@@ -88,7 +92,7 @@ class Files:
     async def get(self, file_id: str) -> FileRecord:
         """Return the file, whoever asks. Raises NotFound naming the id."""
         async with self._engine.connect() as connection:
-            row = (await connection.execute(select(files).where(files.c.id == file_id))).first()
+            row = (await connection.execute(BY_ID, {"file_id": file_id})).first()
         if row is None:
             raise NotFound(f"no file {file_id!r}")
         return to_file(row)
@@ -121,6 +125,18 @@ class Files:
         query = select(files).where(files.c.sha256 == sha256, files.c.user_id == user_id)
         async with self._engine.connect() as connection:
             return [to_file(row) for row in await connection.execute(query.order_by(files.c.created_at, files.c.id))]
+
+    async def first_names(self, chosen: Collection[FileRecord]) -> dict[tuple[str, str], str]:
+        """Return by (user, hash) of these files under what name that user first had exactly those bytes."""
+        hashes = list({file.sha256 for file in chosen})
+        query = select(files.c.user_id, files.c.sha256, files.c.filename)
+        names: dict[tuple[str, str], str] = {}
+        async with self._engine.connect() as connection:
+            for start in range(0, len(hashes), LOOKUP_SIZE):
+                some = query.where(files.c.sha256.in_(hashes[start : start + LOOKUP_SIZE]))
+                for row in await connection.execute(some.order_by(files.c.created_at, files.c.id)):
+                    names.setdefault((row.user_id, row.sha256), row.filename)
+        return names
 
     async def page(self, user: User, *, limit: int, offset: int) -> tuple[list[FileRecord], int]:
         """Return a page of the files this user may see, newest first, and how many there are."""

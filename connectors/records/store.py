@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Dialect, event, func, make_url, select
@@ -81,7 +82,7 @@ async def open_records(settings: Database, *, data_dir: Path) -> Records:
         raise SetupError(f"cannot use the database {shown}: its folder is not there")
     try:
         lite = url.get_backend_name() == "sqlite"
-        options = {"connect_args": {"factory": Letting}} if lite else {"pool_pre_ping": True}
+        options = LITE if lite else {"pool_pre_ping": True}
         engine = create_async_engine(url, **options)
         if lite:
             event.listen(engine.sync_engine, "connect", prepare_sqlite)
@@ -127,6 +128,10 @@ class Letting(sqlite3.Connection):
         with suppress(sqlite3.ProgrammingError):  # closed already
             self.rollback()
         super().close()
+
+
+LITE: Mapping[str, Any] = MappingProxyType({"connect_args": {"factory": Letting}, "pool_size": 20, "max_overflow": 20})
+"""Each connection is a thread, opened when it is needed and kept: one beyond `pool_size` is closed after each use."""
 
 
 def prepare_sqlite(connection: object, _: ConnectionPoolEntry) -> None:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, exists, insert, literal, select, text, true
+from sqlalchemy import ColumnElement, Row, bindparam, exists, insert, literal, select, text, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -18,6 +18,12 @@ from ragline.errors import Conflict
 from ragline.types import Role, User
 
 KEY_PREFIX = "sk-"
+
+
+BY_KEY = (
+    select(users).join(api_keys, api_keys.c.user_id == users.c.id).where(api_keys.c.key_hash == bindparam("key_hash"))
+)
+"""Made once: it runs at each request."""
 
 
 class Users:
@@ -103,9 +109,8 @@ class Users:
         return key
 
     async def by_key(self, key: str) -> User | None:
-        query = select(users).join(api_keys, api_keys.c.user_id == users.c.id)
         async with self._engine.connect() as connection:
-            row = (await connection.execute(query.where(api_keys.c.key_hash == key_hash(key)))).first()
+            row = (await connection.execute(BY_KEY, {"key_hash": key_hash(key)})).first()
         return to_user(row) if row else None
 
     async def _one(self, condition: Any) -> User | None:

@@ -27,6 +27,8 @@ router = APIRouter(route_class=StrictRoute, prefix="/api/v1/files", tags=["files
 
 PAGE_SIZE = 50
 POSITION_S = 2.0
+TOGETHER_S = 0.05
+"""A small file passes several stages within this time: they are one event."""
 """How often a waiting file's place in the queue is looked at: others that leave the queue do not change the file."""
 MAX_METADATA_CHARS = 64_000
 METADATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
@@ -159,6 +161,7 @@ async def changes(app: App, user: User, file_id: str) -> AsyncIterator[FileRecor
             with suppress(TimeoutError):
                 async with asyncio.timeout(POSITION_S if record.status is Status.PENDING else None):
                     await changed.wait()
+                    await asyncio.sleep(TOGETHER_S)
 
 
 async def destination(app: App, user: User, metadata: Mapping[str, JsonValue]) -> tuple[str | None, str | None]:
