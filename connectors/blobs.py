@@ -9,8 +9,8 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -19,7 +19,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from ragline.config.settings import Blobs as BlobSettings
-from ragline.errors import NotFound, SetupError, TooLarge, Unavailable
+from ragline.errors import NotFound, RaglineError, SetupError, TooLarge, Unavailable
 
 T = TypeVar("T")
 
@@ -46,39 +46,47 @@ class Blobs:
 
     async def put(self, key: str, content: BinaryIO, *, max_bytes: int | None = None) -> tuple[int, str]:
         """Store a stream from where it stands and return (bytes, SHA-256 as hex). Raises TooLarge and keeps nothing."""
-        return await asyncio.to_thread(translated, self._put, key, content, max_bytes)
+        return await asyncio.to_thread(self._translated, self._put, key, content, max_bytes)
 
     async def get(self, key: str) -> bytes:
         """Return the bytes. Raises NotFound."""
-        return await asyncio.to_thread(translated, self._get, key)
+        return await asyncio.to_thread(self._translated, self._get, key)
 
     async def delete(self, key: str) -> None:
         """Delete the bytes; none there is no error."""
-        await asyncio.to_thread(translated, self._delete, key)
+        await asyncio.to_thread(self._translated, self._delete, key)
 
     async def names(self, folder: str) -> list[tuple[str, float]]:
         """Return what lies in a folder, as (name, when it was written as Unix seconds), sorted by name."""
-        return await asyncio.to_thread(translated, self._names, folder)
+        return await asyncio.to_thread(self._translated, self._names, folder)
 
-    @contextmanager
-    def as_path(self, key: str) -> Iterator[Path]:
-        """Give the bytes as a file on this machine for the length of the block; blocks while it downloads.
-
-        Raises NotFound when they are not there.
-        """
+    @asynccontextmanager
+    async def as_path(self, key: str) -> AsyncIterator[Path]:
+        """Give the bytes as a file on this machine for the length of the block. Raises NotFound."""
         if self._local:
-            path = Path(self._path(key))
-            if not path.exists():
+            if not self._fs.exists(self._path(key)):
                 raise _lost(key)
-            yield path
+            yield Path(self._path(key))
             return
         with tempfile.TemporaryDirectory(prefix="ragline-") as folder:
             path = Path(folder) / "blob"
-            try:
-                self._fs.get_file(self._path(key), str(path))
-            except FileNotFoundError as error:
-                raise _lost(key) from error
+            await asyncio.to_thread(self._translated, self._fetch, key, path)
             yield path
+
+    def _translated(self, work: Callable[..., T], *arguments: object) -> T:
+        """Call the file system. What it fails with, a full disk or a server that is down, becomes Unavailable."""
+        try:
+            return work(*arguments)
+        except RaglineError:
+            raise
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise Unavailable("the disk is full: free some space; nothing was lost") from error
+            raise Unavailable(f"files cannot be stored or read now: {error}") from error
+        except Exception as error:
+            if self._local:
+                raise
+            raise Unavailable(f"files cannot be stored or read now: {error}") from error  # each library has its own
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -109,6 +117,12 @@ class Blobs:
             sync_folder(os.path.dirname(path))
         return size, digest.hexdigest()
 
+    def _fetch(self, key: str, path: Path) -> None:
+        try:
+            self._fs.get_file(self._path(key), str(path))
+        except FileNotFoundError as error:
+            raise _lost(key) from error
+
     def _get(self, key: str) -> bytes:
         try:
             content: bytes = self._fs.cat_file(self._path(key))
@@ -133,16 +147,6 @@ class Blobs:
     def _delete_path(self, path: str) -> None:
         with suppress(FileNotFoundError):  # another may delete it at the same moment
             self._fs.rm_file(path)
-
-
-def translated(work: Callable[..., T], *arguments: object) -> T:
-    """Call a file system. What it fails with, a full disk or a server that does not answer, becomes Unavailable."""
-    try:
-        return work(*arguments)
-    except OSError as error:  # those of object stores, too
-        if error.errno == errno.ENOSPC:
-            raise Unavailable("the disk is full: free some space; nothing was lost") from error
-        raise Unavailable(f"files cannot be stored or read now: {error}") from error
 
 
 def _lost(key: str) -> NotFound:

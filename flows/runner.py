@@ -12,7 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from ragline.app import App
 from ragline.connectors.records.changes import QUEUE
@@ -35,7 +35,10 @@ WATCH_S = 1.0
 HEARTBEAT_S = 15.0
 MAX_PAUSE_S = 60.0
 """Longest pause of a lane while services fail."""
+NO_RECORDS = "the records could not be read or written; the file is tried again"
 LANES: Sequence[Lane] = ("small", "large")
+OUTAGES = (RaglineError, OperationalError, InterfaceError)
+"""What passes: it is a line of the log, where a fault of ours has its traceback there."""
 
 
 @asynccontextmanager
@@ -86,9 +89,9 @@ async def work(app: App, lane: Lane, owner: str, watched: Watched | None) -> Non
             try:
                 worked = await take(app, lane, owner, watched)
                 failures = 0
-            except RaglineError as error:
+            except OUTAGES as error:
                 failures += 1
-                log.warning("ingestion waits: %s", error)
+                log.warning("ingestion waits: %s", getattr(error, "orig", error))
             except Exception:  # the edge of the loop: it must not end
                 failures += 1
                 log.exception("ingestion failed")
@@ -137,7 +140,7 @@ async def settle(app: App, batch: Batch) -> None:
         return
     errors = batch.error.exceptions if isinstance(batch.error, BaseExceptionGroup) else (batch.error,)
     if all(isinstance(error, SQLAlchemyError) or getattr(error, "retryable", False) for error in errors):
-        reason = str(errors[0])
+        reason = str(errors[0]) if isinstance(errors[0], RaglineError) else NO_RECORDS
         for job in batch.live:
             pause = pause_s(app, job.file.attempts, most_s=app.settings.queue.max_retry_s)
             await app.records.queue.put_back(job.file.id, batch.lease, reason, pause_s=pause)
@@ -198,6 +201,9 @@ async def upkeep(app: App) -> None:
             told.clear()
             try:
                 worked = await keep_tidy(app)
+            except OUTAGES as error:
+                log.warning("upkeep waits: %s", getattr(error, "orig", error))
+                worked = 0
             except Exception:  # the edge of the loop: it must not end
                 log.exception("upkeep failed")
                 worked = 0

@@ -167,7 +167,7 @@ async def run_stage(app: App, batch: Batch, number: int) -> None:
 
 async def parse_one(app: App, batch: Batch, job: Job) -> None:
     limits = app.settings.parsing
-    with app.blobs.as_path(job.file.blob) as path:
+    async with app.blobs.as_path(job.file.blob) as path:
         for last in (False, True):
             try:
                 job.elements = await app.workers.run(

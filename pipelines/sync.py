@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ragline.app import Stores
 from ragline.config.settings import Source as SourceSettings
 from ragline.connectors.records.directories import portions
-from ragline.connectors.records.sources import KEPT, Known, State
+from ragline.connectors.records.sources import KEPT, Known, State, this_process
 from ragline.connectors.sources.protocol import Entry, Source, Vanished
 from ragline.errors import Conflict, NotFound, RaglineError
 from ragline.pipelines.sync_plan import (
@@ -111,8 +109,7 @@ class Sync:
         """
         with self._noting():
             if not self._dry_run:
-                owner = f"{socket.gethostname()}:{os.getpid()}"
-                self._lease = await self._stores.records.sources.begin(self.settings.name, owner)
+                self._lease = await self._stores.records.sources.begin(self.settings.name, this_process())
                 self._heart = asyncio.create_task(self._beat(), name=f"heartbeat of {self.settings.name}")
             self._state = await self._stores.records.sources.state(self.settings.name, self._user.id)
             self._memory = Memory.read(self._state.fingerprint)

@@ -22,6 +22,7 @@ from ragline.flows.prefect_server import PrefectServer
 from ragline.flows.runner import ingesting
 from ragline.flows.scheduling import schedules
 from ragline.flows.watched import Watched
+from ragline.pipelines.forget import left_over
 from ragline.running import noted
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,8 @@ async def working(app: App, prefect: PrefectServer | None) -> AsyncIterator[None
             await stack.enter_async_context(ingesting(app, watched(app, prefect) if prefect else None))
             if prefect and app.settings.sources:
                 await stack.enter_async_context(schedules(app.settings, prefect))
+        for name in await left_over(app):
+            log.warning("source %r is not in the settings any more; its files stay: see `ragline forget`", name)
         yield
 
 

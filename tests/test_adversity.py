@@ -138,8 +138,9 @@ async def test_bytes_that_are_lost_are_named(tmp_path: Path, models_folder: Path
     async with opened(tmp_path, models_folder) as (app, admin, _):
         file = await put(app, admin, "a.md", TEXT)
         await app.blobs.delete(file.blob)
-        with pytest.raises(NotFound), app.blobs.as_path(file.blob):
-            pass
+        with pytest.raises(NotFound):
+            async with app.blobs.as_path(file.blob):
+                pass
         async with ingesting(app):
             after = await finished(app, file)
         assert (after.status, "upload the file again" in str(after.error)) == (Status.FAILED, True)

@@ -4,21 +4,73 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 
 from ragline.config.settings import Blobs as BlobSettings
 from ragline.connectors.blobs import Blobs, open_blobs
 from ragline.errors import NotFound, SetupError, TooLarge, Unavailable
 
 
-@pytest.fixture(params=["folder", "memory"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    if request.param == "folder":
-        return open_blobs(BlobSettings(), data_dir=tmp_path)
-    return Blobs(fsspec.filesystem("memory"), f"/{request.node.name}")
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+    match request.param:
+        case "folder":
+            return open_blobs(BlobSettings(), data_dir=tmp_path)
+        case "s3":
+            use_s3(monkeypatch, request.getfixturevalue("s3"))
+            return open_blobs(BlobSettings(url=f"s3://files-{uuid.uuid4().hex}/here"), data_dir=tmp_path)
+        case _:
+            return Blobs(fsspec.filesystem("memory"), f"/{request.node.name}")
+
+
+def use_s3(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Name the server and a key as `docs/services.md` says."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    fsspec.filesystem("s3").clear_instance_cache()
+
+
+async def test_a_server_that_is_down_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_s3(monkeypatch, "http://127.0.0.1:9")
+    blobs = open_blobs(BlobSettings(url="s3://files/here"), data_dir=tmp_path)
+    with pytest.raises(Unavailable):
+        await blobs.get("a")
+    with pytest.raises(Unavailable):
+        await blobs.put("a", io.BytesIO(b"x"))
+    with pytest.raises(Unavailable):
+        async with blobs.as_path("a"):
+            pass
+
+
+async def test_names_of_a_folder(blobs: Blobs) -> None:
+    assert await blobs.names("files") == []
+    for key in ("files/b", "files/a", "texts/c"):
+        await blobs.put(key, io.BytesIO(b"x"))
+    found = await blobs.names("files")
+    assert [name for name, _ in found] == ["files/a", "files/b"]
+    assert all(abs(time.time() - written) < 60 for _, written in found)
 
 
 async def test_what_is_put_can_be_got(blobs: Blobs) -> None:
@@ -26,7 +78,7 @@ async def test_what_is_put_can_be_got(blobs: Blobs) -> None:
     size, digest = await blobs.put("files/a", io.BytesIO(content))
     assert (size, digest) == (5_000_000, hashlib.sha256(content).hexdigest())
     assert await blobs.get("files/a") == content
-    with blobs.as_path("files/a") as path:
+    async with blobs.as_path("files/a") as path:
         assert path.read_bytes() == content
 
 

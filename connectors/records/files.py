@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ragline.connectors.records.changes import QUEUE, Changes
 from ragline.connectors.records.tables import files, memberships
 from ragline.errors import NotFound
-from ragline.types import FileRecord, Json, Status, User
+from ragline.types import SOURCE_KEY, FileRecord, Json, Status, User
 
 LOOKUP_SIZE = 500
 """Ids in one query, below SQLite's and PostgreSQL's limits on parameters."""
@@ -88,6 +88,14 @@ class Files:
     async def rename(self, file_id: str, filename: str) -> bool:
         """Give a file another name; its passages follow. False: there is no such file."""
         return await self._update(files.c.id == file_id, filename=filename, untidy=files.c.untidy + 1) > 0
+
+    async def release(self, file_ids: Collection[str]) -> None:
+        """Take the mark of their source from files: they are like uploads then, and no sync finds them again."""
+        async with self._engine.begin() as connection:
+            chosen = select(files.c.id, files.c.metadata).where(files.c.id.in_(file_ids))
+            for row in (await connection.execute(chosen)).all():
+                left = {name: value for name, value in row.metadata.items() if name != SOURCE_KEY}
+                await connection.execute(update(files).where(files.c.id == row.id).values(metadata=left))
 
     async def get(self, file_id: str) -> FileRecord:
         """Return the file, whoever asks. Raises NotFound naming the id."""

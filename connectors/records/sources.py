@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import socket
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -118,6 +120,18 @@ class Sources:
             return State(entries=known)
         return State(row.fingerprint, row.error, row.synced_at, known)
 
+    async def names(self) -> list[str]:
+        """Return the names of all sources that were ever synced, sorted."""
+        async with self._engine.connect() as connection:
+            return list(await connection.scalars(select(sources.c.name).order_by(sources.c.name)))
+
+    async def forget(self, name: str, lease: str) -> None:
+        """Drop all that is known of a source, the lease too; its files are not touched."""
+        async with self._engine.begin() as connection:
+            await self._hold(connection, name, lease)
+            await connection.execute(delete(entries).where(entries.c.source == name))
+            await connection.execute(delete(sources).where(sources.c.name == name))
+
     async def put_entry(self, name: str, lease: str, known: Known) -> None:
         """Note a document as it was seen now, in place of what was known of its path."""
         async with self._engine.begin() as connection:
@@ -180,6 +194,11 @@ class Sources:
         held = update(sources).where(sources.c.name == name, sources.c.lease == lease)
         if not (await connection.execute(held.values(lease_until=time.time() + LEASE_S))).rowcount:
             raise Conflict(f"source {name!r}: another sync has taken over, this one stood still for {LEASE_S:g} s")
+
+
+def this_process() -> str:
+    """Return the name under which this process takes sources."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def shown(lease: str) -> str:

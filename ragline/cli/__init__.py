@@ -36,6 +36,7 @@ for command in (
     serving.key,
     documents.ingest,
     documents.sync,
+    documents.forget,
     upkeep.audit,
     upkeep.queue,
     upkeep.retry,

@@ -122,3 +122,20 @@ def sync(
     names = [name] if name is not None else [source.name for source in settings.sources]
     failed = run(sync_all(settings, names, dry_run=dry_run, force=force, verbose=verbose))
     leave(1 if failed else 0)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--keep-files", is_flag=True, help="Leave its files where they are, as if they had been uploaded.")
+@data_dir_option
+@config_option
+def forget(*, name: str, keep_files: bool, data_dir: Path | None, config_file: Path | None) -> None:
+    """Delete what came from a source that left ragline.toml.
+
+    NAME is that of the source.
+    """
+    settings = settings_of(config_file, data_dir)
+    from ragline.cli.syncs import forget_source
+
+    number = run(forget_source(settings, name, keep_files=keep_files))
+    click.echo(f"{name}: {number} files {'kept' if keep_files else 'deleted'}")

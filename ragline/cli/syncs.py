@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 import click
 
-from ragline.app import Stores
+from ragline.app import Stores, open_stores
 from ragline.cli.documents import show_key
 from ragline.cli.shown import plain, print_table
 from ragline.config.environment import quiet_libraries
 from ragline.config.settings import Settings
 from ragline.errors import RaglineError
 from ragline.local import found_server, quiet_logging
+from ragline.pipelines.forget import forget
 from ragline.pipelines.sync import Sync
 from ragline.pipelines.syncing import find, opened_sync, run_sync, summary
+from ragline.pipelines.tidy import keep_tidy
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,22 @@ async def place(settings: Settings, *, dry_run: bool) -> AsyncIterator[Place]:
     async with own_app(settings) as (app, _, new_key):
         show_key(new_key)
         yield Place(settings, stores=app)
+
+
+async def forget_source(settings: Settings, name: str, *, keep_files: bool) -> int:
+    """Forget a source that left the settings, beside a running server or without one; return how many files it had."""
+    quiet_libraries()
+    quiet_logging()
+    if await found_server(settings) is not None:
+        async with open_stores(settings) as stores:  # the server deletes what is stored of the files
+            return await forget(stores, name, keep_files=keep_files)
+    from ragline.alone import own_app
+
+    async with own_app(settings) as (app, _, _):
+        number = await forget(app, name, keep_files=keep_files)
+        while await keep_tidy(app):
+            pass
+        return number
 
 
 async def sync_one(here: Place, name: str, *, dry_run: bool, force: bool, verbose: bool) -> bool:

@@ -133,14 +133,14 @@ def until(done: Callable[[], bool], limit_s: float, *, what: Callable[[], object
 
 
 @contextmanager
-def installation(folder: Path, models: Path, vectors_url: str) -> Iterator[Installation]:
+def installation(folder: Path, models: Path, vectors_url: str, blobs_url: str) -> Iterator[Installation]:
     """Give an installation with a Prefect server that answers; all its processes are killed at the end."""
     database = postgres()
     port = free_port()
     settings = {
         "RAGLINE_DATABASE__URL": database.new_database(),
         "RAGLINE_VECTORS__URL": vectors_url,
-        "RAGLINE_BLOBS__URL": (folder / "blobs").as_uri(),
+        "RAGLINE_BLOBS__URL": blobs_url,
         "RAGLINE_PREFECT__API_URL": f"http://127.0.0.1:{port}/api",
         "RAGLINE_PREFECT__WORK_POOL": POOL,
         "RAGLINE_EMBEDDER__THREADS": "1",

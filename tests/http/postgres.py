@@ -115,11 +115,13 @@ def postgres() -> Postgres:
 
 def wait(server: Postgres, log: Path) -> None:
     """Wait until the server answers."""
+    import asyncpg
+
     deadline = time.monotonic() + START_S
     while True:
         try:
             server.execute("SELECT 1")
-        except OSError:
+        except (OSError, asyncpg.CannotConnectNowError):
             if time.monotonic() > deadline or server.process.poll() is not None:
                 raise AssertionError(f"PostgreSQL does not answer: {log.read_text()}") from None
             time.sleep(0.05)

@@ -23,7 +23,10 @@ from ragline.session import open_ragline
 from tests.http.pool import Installation, family_of, installation, kill_family, until
 from tests.http.postgres import postgres
 from tests.http.running import Running
+from tests.test_blobs import s3, use_s3
 from tests.vectors.qdrant_double import qdrant_double
+
+__all__ = ["s3"]
 
 SMALL_FILES = 60
 LONG_CHARS = {"long-1.md": 300_000, "long-2.md": 110_000}
@@ -80,8 +83,9 @@ class Rows:
 
 
 @pytest.fixture
-def made(tmp_path: Path, models_folder: Path) -> Iterator[Installation]:
-    with qdrant_double() as vectors_url, installation(tmp_path, models_folder, vectors_url) as opened:
+def made(tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch, s3: str) -> Iterator[Installation]:
+    use_s3(monkeypatch, s3)
+    with qdrant_double() as vectors, installation(tmp_path, models_folder, vectors, "s3://pool/files") as opened:
         yield opened
 
 

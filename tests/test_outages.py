@@ -1,0 +1,127 @@
+"""A service goes away in the middle of an ingestion and comes back: nothing is lost, doubled or half there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from moto.server import ThreadedMotoServer
+from pydantic import SecretStr
+
+from ragline.app import App, open_app
+from ragline.bootstrap import first_admin
+from ragline.config.settings import Blobs, Database, Queue, Settings, Vectors
+from ragline.connectors.embedders.protocol import Embedder, Matrix
+from ragline.connectors.records import queue
+from ragline.flows.runner import ingesting
+from ragline.pipelines.audit import audit
+from ragline.types import FileRecord, Status, User
+from tests.gate import Gate, gate
+from tests.http.postgres import empty_database, postgres
+from tests.test_blobs import use_s3
+from tests.test_ingest import Watching, finished, found, put
+from tests.vectors.qdrant_double import qdrant_double
+
+AWAY_S = 2.0
+FILES = {
+    f"note-{number}.md": f"# Note {number}\n\nLa pompe {number} rend {number * 37} litres.\n" for number in range(6)
+}
+
+
+class Shuts(Watching):
+    """An embedder that shuts a gate when it is first asked for passages, and opens it again AWAY_S later."""
+
+    gate: Gate | None = None
+    back: asyncio.Task[None] | None = None
+
+    def __init__(self, embedder: Embedder) -> None:
+        super().__init__(embedder)
+        self.was_shut = asyncio.Event()
+
+    async def embed_passages(self, texts: Sequence[str]) -> Matrix:
+        if self.gate is not None and self.back is None:
+            await self.gate.shut()
+            self.back = asyncio.create_task(self._open(self.gate))
+            self.was_shut.set()
+        return await super().embed_passages(texts)
+
+    async def _open(self, gate: Gate) -> None:
+        await asyncio.sleep(AWAY_S)
+        await gate.open()
+
+
+@pytest.fixture
+def database() -> Database:
+    return empty_database("postgres")
+
+
+@pytest.fixture
+def qdrant_port() -> Iterator[int]:
+    with qdrant_double() as url:
+        yield urlsplit(url).port or 0
+
+
+@pytest.fixture
+def s3_port() -> Iterator[int]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+async def installation(
+    tmp_path: Path,
+    models_folder: Path,
+    database: Database,
+    qdrant_port: int,
+    s3_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[tuple[App, User, Shuts, dict[str, Gate]]]:
+    """An installation on PostgreSQL, S3 and Qdrant, each behind a gate."""
+    (tmp_path / "models").symlink_to(models_folder)
+    async with AsyncExitStack() as stack:
+        ports = {"records": postgres().port, "bytes": s3_port, "vectors": qdrant_port}
+        gates = {name: await stack.enter_async_context(gate(port)) for name, port in ports.items()}
+        assert database.url is not None
+        url = database.url.get_secret_value().replace(f":{postgres().port}/", f":{gates['records'].port}/")
+        use_s3(monkeypatch, f"http://127.0.0.1:{gates['bytes'].port}")
+        settings = Settings(
+            data_dir=tmp_path,
+            database=Database(url=SecretStr(url)),
+            blobs=Blobs(url=f"s3://files-{uuid4().hex}"),
+            vectors=Vectors(url=f"http://127.0.0.1:{gates['vectors'].port}"),
+            queue=Queue(retry_s=0.1),
+        )
+        app = await stack.enter_async_context(open_app(settings))
+        embedder = Shuts(app.embedder)
+        admin, _ = await first_admin(app.records.users, app.settings.auth)
+        yield replace(app, embedder=embedder), admin, embedder, gates
+
+
+@pytest.mark.parametrize("part", ["records", "bytes", "vectors"])
+async def test_what_was_in_hand_is_tried_again(
+    installation: tuple[App, User, Shuts, dict[str, Gate]], part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "LEASE_S", AWAY_S)  # else it is a minute until a lease that could not be given back ends
+    app, admin, embedder, gates = installation
+    embedder.gate = gates[part]
+    waiting = [await put(app, admin, name, text) for name, text in FILES.items()]
+    async with ingesting(app):
+        await embedder.was_shut.wait()
+        assert embedder.back is not None
+        await embedder.back
+        done: list[FileRecord] = [await finished(app, file) for file in waiting]
+    assert [(file.status, file.error) for file in done] == [(Status.COMPLETED, None)] * len(FILES)
+    assert max(file.attempts for file in done) > 1
+    for file in done:
+        assert set(await found(app, "Que rend la pompe ?", file)) == {file.id}
+    assert (await audit(app, repair=False, grace_s=0.0)).findings == ()
+    twice = len(FILES) if part == "records" else 0  # what could not be written down is calculated again
+    assert len(embedder.embedded) <= len(FILES) + twice
