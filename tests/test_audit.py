@@ -6,9 +6,8 @@ import asyncio
 import io
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +19,6 @@ from ragline.app import App
 from ragline.connectors.blobs import new_blob_key, text_key
 from ragline.connectors.records.tables import files
 from ragline.connectors.vectors.protocol import Point
-from ragline.connectors.workers import Workers
 from ragline.flows.runner import ingesting
 from ragline.pipelines.audit import GRACE_S, Finding, Report, audit
 from ragline.pipelines.tidy import keep_tidy, remove
@@ -33,18 +31,11 @@ R = TypeVar("R")
 Installation = tuple[App, User, FileRecord]
 
 
-class Here(Workers):
-    """Reads files in a thread: to start a process takes longer than these tests."""
-
-    async def run(self, function: Callable[..., R], *args: object, timeout_s: float, **kwargs: object) -> R:
-        return await asyncio.to_thread(function, *args, **kwargs)
-
-
 @pytest.fixture
 async def empty(tmp_path: Path, models_folder: Path) -> AsyncIterator[tuple[App, User]]:
     """No file, and nobody who works."""
     async with opened(tmp_path, models_folder) as (app, admin, _):
-        yield replace(app, workers=Here(app.settings.parsing)), admin
+        yield app, admin
 
 
 @pytest.fixture

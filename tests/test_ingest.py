@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -16,12 +17,15 @@ from ragline.app import App, open_app
 from ragline.bootstrap import first_admin
 from ragline.config.settings import Queue, Settings
 from ragline.connectors.embedders.protocol import Embedder, Matrix
+from ragline.connectors.workers import Workers
 from ragline.errors import Unavailable
 from ragline.flows.runner import ingesting
 from ragline.pipelines.accept import accept
 from ragline.pipelines.ingest import Batch, ingest
 from ragline.retrieval.search import search
 from ragline.types import Claim, FileRecord, Scope, Status, User
+
+R = TypeVar("R")
 
 TEXT = "# Pump\n\nThe Zephyr pump has a warranty of 27 months.\n"
 
@@ -62,6 +66,13 @@ class Watching:
         await self._embedder.close()
 
 
+class Here(Workers):
+    """Reads files in a thread: to start a process takes longer than most tests here."""
+
+    async def run(self, function: Callable[..., R], *args: object, timeout_s: float, **kwargs: object) -> R:
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+
 @asynccontextmanager
 async def opened(tmp_path: Path, models_folder: Path, **queue: float) -> AsyncIterator[tuple[App, User, Watching]]:
     """Open an installation whose embedder is watched; `queue` are settings of that section."""
@@ -70,7 +81,7 @@ async def opened(tmp_path: Path, models_folder: Path, **queue: float) -> AsyncIt
     async with open_app(Settings(data_dir=tmp_path, queue=Queue.model_validate(queue))) as app:
         embedder = Watching(app.embedder)
         admin, _ = await first_admin(app.records.users, app.settings.auth)
-        yield replace(app, embedder=embedder), admin, embedder
+        yield replace(app, embedder=embedder, workers=Here(app.settings.parsing)), admin, embedder
 
 
 async def put(app: App, user: User, name: str, text: str) -> FileRecord:
