@@ -43,6 +43,7 @@ class Blobs:
         self._fs = file_system
         self._root = root.rstrip("/")
         self._local = isinstance(file_system, LocalFileSystem)
+        self._made: set[str] = set()
 
     async def put(self, key: str, content: BinaryIO, *, max_bytes: int | None = None) -> tuple[int, str]:
         """Store a stream from where it stands and return (bytes, SHA-256 as hex). Raises TooLarge and keeps nothing."""
@@ -94,7 +95,7 @@ class Blobs:
     def _put(self, key: str, content: BinaryIO, max_bytes: int | None) -> tuple[int, str]:
         path = self._path(key)
         temporary = f"{path}.part" if self._local else path
-        self._fs.makedirs(os.path.dirname(path), exist_ok=True)
+        self._make(os.path.dirname(path))
         digest, size = hashlib.sha256(), 0
         try:
             with self._fs.open(temporary, "wb") as target:
@@ -116,6 +117,11 @@ class Blobs:
             os.replace(temporary, path)
             sync_folder(os.path.dirname(path))
         return size, digest.hexdigest()
+
+    def _make(self, folder: str) -> None:
+        if self._local or folder not in self._made:  # elsewhere each look is a request
+            self._fs.makedirs(folder, exist_ok=True)
+            self._made.add(folder)
 
     def _fetch(self, key: str, path: Path) -> None:
         try:
