@@ -103,6 +103,9 @@ def _sources(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
             yield f"{said}: timezone {source.timezone!r} is not known; name one such as Europe/Paris or UTC"
 
 
+CRON_FIELDS = "minute 0-59, hour 0-23, day of month 1-31 (one that comes), month 1-12, day of week 0-7"
+
+
 def cron_problem(expression: str) -> str | None:
     """Return what is wrong with a cron expression of five fields, None where nothing is."""
     from cronsim import CronSim, CronSimError
@@ -112,7 +115,7 @@ def cron_problem(expression: str) -> str | None:
     try:
         CronSim(expression, datetime(2000, 1, 1))
     except CronSimError as error:
-        return str(error)
+        return f"{str(error).lower()}; {CRON_FIELDS}"
     return None
 
 

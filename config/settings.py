@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -111,10 +112,19 @@ class Queue(Section):
     )
 
 
+def source_name(name: str) -> str:
+    """Return the name of a source: it is one in Prefect, in folders and on the command line, so it is plain."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name):
+        raise ValueError(f"{name!r} is no name for a source: use a-z, 0-9, - and _, at most 63, as in 'dossier-ete'")
+    return name
+
+
 class Source(Section):
     """A place that documents are taken from, again and again."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Name in commands and runs, unique.")
+    name: Annotated[str, AfterValidator(source_name)] = Field(
+        description="Name in commands and runs, unique: a-z, 0-9, - and _, at most 63."
+    )
     kind: str = Field(description="folder, web, feed, git, fsspec (s3 and others), or one that a package adds.")
     location: str | tuple[str, ...] = Field(description="Folder, address or addresses.")
     collection: str = Field(min_length=1, description="Name of the collection; it is made where there is none.")

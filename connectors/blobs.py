@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import logging
 import os
+import shutil
 import tempfile
 import time
 import uuid
@@ -24,6 +26,10 @@ from ragline.errors import NotFound, RaglineError, SetupError, TooLarge, Unavail
 T = TypeVar("T")
 
 BLOCK_BYTES = 1 << 20
+BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "obs"})
+"""Stores without folders, whose buckets are made by who pays for them: a mistyped name must not make one."""
+
+log = logging.getLogger(__name__)
 
 
 def new_blob_key(file_id: str) -> str:
@@ -43,6 +49,7 @@ class Blobs:
         self._fs = file_system
         self._root = root.rstrip("/")
         self._local = isinstance(file_system, LocalFileSystem)
+        self._in_bucket = not BUCKETS.isdisjoint(protocols_of(file_system))
         self._made: set[str] = set()
 
     async def put(self, key: str, content: BinaryIO, *, max_bytes: int | None = None) -> tuple[int, str]:
@@ -66,13 +73,16 @@ class Blobs:
         """Give the bytes as a file on this machine for the length of the block. Raises NotFound."""
         if self._local:
             if not self._fs.exists(self._path(key)):
+                self._check_root(FileNotFoundError(self._root))
                 raise _lost(key)
             yield Path(self._path(key))
             return
-        with tempfile.TemporaryDirectory(prefix="ragline-") as folder:
-            path = Path(folder) / "blob"
-            await asyncio.to_thread(self._translated, self._fetch, key, path)
-            yield path
+        folder = Path(await asyncio.to_thread(self._translated, tempfile.mkdtemp, None, "ragline-"))
+        try:
+            await asyncio.to_thread(self._translated, self._fetch, key, folder / "blob")
+            yield folder / "blob"
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def _translated(self, work: Callable[..., T], *arguments: object) -> T:
         """Call the file system. What it fails with, a full disk or a server that is down, becomes Unavailable."""
@@ -83,11 +93,11 @@ class Blobs:
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise Unavailable("the disk is full: free some space; nothing was lost") from error
-            raise Unavailable(f"files cannot be stored or read now: {error}") from error
+            raise away(error) from error
         except Exception as error:
             if self._local:
                 raise
-            raise Unavailable(f"files cannot be stored or read now: {error}") from error  # each library has its own
+            raise away(error) from error  # each library has errors of its own
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
@@ -119,20 +129,28 @@ class Blobs:
         return size, digest.hexdigest()
 
     def _make(self, folder: str) -> None:
-        if self._local or folder not in self._made:  # elsewhere each look is a request
-            self._fs.makedirs(folder, exist_ok=True)
-            self._made.add(folder)
+        if self._in_bucket or (not self._local and folder in self._made):  # each look is a request
+            return
+        self._fs.makedirs(folder, exist_ok=True)
+        self._made.add(folder)
+
+    def _check_root(self, error: Exception) -> None:
+        """Raise Unavailable when it is not this file that is missing but the bucket, or the drive of the folder."""
+        if not self._fs.exists(self._root.partition("/")[0] if self._in_bucket else self._root):
+            raise away(error) from error
 
     def _fetch(self, key: str, path: Path) -> None:
         try:
             self._fs.get_file(self._path(key), str(path))
         except FileNotFoundError as error:
+            self._check_root(error)
             raise _lost(key) from error
 
     def _get(self, key: str) -> bytes:
         try:
             content: bytes = self._fs.cat_file(self._path(key))
         except FileNotFoundError as error:
+            self._check_root(error)
             raise _lost(key) from error
         return content
 
@@ -155,6 +173,12 @@ class Blobs:
             self._fs.rm_file(path)
 
 
+def away(error: Exception) -> Unavailable:
+    """Return what the caller is told; why, with addresses and paths, is for the log."""
+    log.warning("the store of the files' bytes (blobs.url) fails: %s: %s", type(error).__name__, error)
+    return Unavailable("files cannot be stored or read now; the server's log says why. Try again soon")
+
+
 def _lost(key: str) -> NotFound:
     return NotFound(f"its stored bytes {key!r} are lost: upload the file again")
 
@@ -167,6 +191,11 @@ def open_blobs(settings: BlobSettings, *, data_dir: Path) -> Blobs:
     except (ImportError, ValueError) as error:
         raise SetupError(f"blobs.url {url!r}: {error}") from error
     return Blobs(file_system, root)
+
+
+def protocols_of(file_system: fsspec.AbstractFileSystem) -> tuple[str, ...]:
+    said = file_system.protocol
+    return (said,) if isinstance(said, str) else tuple(said)
 
 
 def written_at(entry: Mapping[str, Any]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -16,6 +16,8 @@ from ragline.flows.drain import drain_flow
 from ragline.flows.sync import sync_flow
 
 TAG = "ragline"
+ANCHOR = datetime(2000, 1, 1, tzinfo=UTC)
+"""Intervals count from here: from the start of a server, one longer than it lives would never come due."""
 DRAIN = "ingest-waiting-files"
 """Name of the deployment whose runs ingest on a work pool; full name `drain/ingest-waiting-files`."""
 
@@ -34,7 +36,8 @@ def sync_deployment(source: Source) -> RunnerDeployment:
     if source.cron is not None:
         schedule = Cron(source.cron, timezone=source.timezone)
     elif source.interval_s is not None:
-        schedule = Interval(timedelta(seconds=source.interval_s), timezone=source.timezone)
+        every = timedelta(seconds=source.interval_s)
+        schedule = Interval(every, anchor_date=ANCHOR, timezone=source.timezone)
     return RunnerDeployment.from_flow(
         sync_flow,
         name=source.name,

@@ -12,10 +12,11 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App
 from ragline.connectors.records.changes import QUEUE
+from ragline.connectors.records.outage import is_outage
 from ragline.errors import RaglineError, Unavailable
 from ragline.flows.watched import Watched
 from ragline.pipelines.ingest import FAULT, Batch, Job, ingest
@@ -35,10 +36,10 @@ WATCH_S = 1.0
 HEARTBEAT_S = 15.0
 MAX_PAUSE_S = 60.0
 """Longest pause of a lane while services fail."""
+STOP_S = 5.0
+"""How long what runs may take to end before it is told once more."""
 NO_RECORDS = "the records could not be read or written; the file is tried again"
 LANES: Sequence[Lane] = ("small", "large")
-OUTAGES = (RaglineError, OperationalError, InterfaceError)
-"""What passes: it is a line of the log, where a fault of ours has its traceback there."""
 
 
 @asynccontextmanager
@@ -51,14 +52,15 @@ async def ingesting(app: App, watched: Watched | None = None, *, owner: str | No
     released = await app.records.queue.release(owner, died=True)
     if released:
         log.info("back in the queue after an interrupted run: %d files", released)
-    tasks = [asyncio.create_task(work(app, lane, owner, watched), name=f"ingest {lane}") for lane in LANES]
-    tasks.append(asyncio.create_task(upkeep(app), name="upkeep"))
+    tasks = {asyncio.create_task(work(app, lane, owner, watched), name=f"ingest {lane}") for lane in LANES}
+    tasks.add(asyncio.create_task(upkeep(app), name="upkeep"))
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=STOP_S)  # a library may have swallowed the first
         await app.records.queue.release(owner, died=False)
         if watched:
             await watched.close()
@@ -89,12 +91,9 @@ async def work(app: App, lane: Lane, owner: str, watched: Watched | None) -> Non
             try:
                 worked = await take(app, lane, owner, watched)
                 failures = 0
-            except OUTAGES as error:
+            except Exception as error:  # noqa: BLE001  # the edge of the loop: it must not end
                 failures += 1
-                log.warning("ingestion waits: %s", getattr(error, "orig", error))
-            except Exception:  # the edge of the loop: it must not end
-                failures += 1
-                log.exception("ingestion failed")
+                tell("ingestion", error)
             if failures:
                 await asyncio.sleep(pause_s(app, failures, most_s=MAX_PAUSE_S))
                 continue
@@ -103,6 +102,14 @@ async def work(app: App, lane: Lane, owner: str, watched: Watched | None) -> Non
                     async with asyncio.timeout(LOOK_S):
                         await told.wait()
             await asyncio.sleep(GATHER_S)
+
+
+def tell(what: str, error: Exception) -> None:
+    """Log an error: what passes is a line, a fault of ours has its traceback."""
+    if isinstance(error, RaglineError) or is_outage(error):
+        log.warning("%s waits: %s", what, getattr(error, "orig", error))
+    else:
+        log.error("%s failed", what, exc_info=error)
 
 
 async def take(app: App, lane: Lane, owner: str, watched: Watched | None) -> bool:
@@ -201,11 +208,8 @@ async def upkeep(app: App) -> None:
             told.clear()
             try:
                 worked = await keep_tidy(app)
-            except OUTAGES as error:
-                log.warning("upkeep waits: %s", getattr(error, "orig", error))
-                worked = 0
-            except Exception:  # the edge of the loop: it must not end
-                log.exception("upkeep failed")
+            except Exception as error:  # noqa: BLE001  # the edge of the loop: it must not end
+                tell("upkeep", error)
                 worked = 0
             if not worked:
                 with suppress(TimeoutError):

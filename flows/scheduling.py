@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
+
+from ragline.app import Stores
 from ragline.config.environment import child_environment
 from ragline.config.settings import Settings
 from ragline.config.settings import Source as SourceSettings
@@ -25,13 +29,21 @@ START_S = 180.0
 """How long the child waits for a Prefect server that is starting."""
 PAUSE_S = 10.0
 """Pause before the child or a watch that ended is started again."""
+SETTLE_S = 1.0
+"""Time in which a watch begins, or fails."""
+AGAIN_S = 2.0
+"""Pause before Prefect is asked again for a deployment that is not there yet."""
 STOP_S = 2.0
 
 
 @asynccontextmanager
-async def schedules(settings: Settings, prefect: PrefectServer) -> AsyncIterator[None]:
+async def schedules(stores: Stores, prefect: PrefectServer) -> AsyncIterator[None]:
     """Run the syncs of all sources when they are due, for the length of the block."""
-    tasks = [asyncio.create_task(keep_child(settings, prefect), name="schedules")]
+    settings = stores.settings
+    tasks = [
+        asyncio.create_task(keep_child(settings, prefect), name="schedules"),
+        asyncio.create_task(catch_up(stores, prefect), name="overdue syncs"),
+    ]
     tasks += [
         asyncio.create_task(watch(settings, source, prefect), name=f"watch {source.name}")
         for source in settings.sources
@@ -43,6 +55,15 @@ async def schedules(settings: Settings, prefect: PrefectServer) -> AsyncIterator
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def catch_up(stores: Stores, prefect: PrefectServer) -> None:
+    """Sync now what came due while nobody was there: each source with an interval that has passed since its last."""
+    ends = await stores.records.sources.ends()
+    for source in stores.settings.sources:
+        last = ends[source.name].synced_at if source.name in ends else None
+        if source.interval_s is not None and not source.watch and time.time() - (last or 0) >= source.interval_s:
+            await attempt(source.name, prefect, "is due")
 
 
 async def keep_child(settings: Settings, prefect: PrefectServer) -> None:
@@ -97,27 +118,57 @@ async def watch(settings: Settings, source: SourceSettings, prefect: PrefectServ
     if not isinstance(opened, Watched):
         log.warning("source %s: the kind %r cannot be watched; give it cron or interval_s", source.name, source.kind)
         return
+    silent = False
     while True:
+        changes = opened.watch()
+        change = asyncio.ensure_future(anext(changes))
         try:
-            async for _ in opened.watch():
-                await start_sync(source.name, prefect)
+            await asyncio.wait({change}, timeout=SETTLE_S)  # where it cannot be watched, it fails at once
+            if not change.done():
+                silent = False
+                await attempt(source.name, prefect, "is watched from now on")  # for what changed before
+            while True:
+                await change
+                await attempt(source.name, prefect, "has changed")
+                change = asyncio.ensure_future(anext(changes))
         except RaglineError as error:
-            log.warning("source %s is not watched: %s", source.name, error)
-        except Exception:  # Prefect or its server; the edge of the loop
-            log.exception("source %s: its sync could not be started", source.name)
+            if not silent:
+                log.warning("source %s is not watched: %s", source.name, error)
+            silent = True
+        except StopAsyncIteration:
+            log.warning("source %s is not watched any more; watching it again", source.name)
+        finally:
+            change.cancel()
         await asyncio.sleep(PAUSE_S)
 
 
+async def attempt(name: str, prefect: PrefectServer, reason: str) -> None:
+    """Ask Prefect for a run of a source's deployment now; where that cannot be, say so."""
+    try:
+        await start_sync(name, prefect)
+        log.info("source %s %s: syncing", name, reason)
+    except Exception:  # Prefect or its server; the edge of the loop
+        log.exception("source %s: its sync could not be started", name)
+
+
 async def start_sync(name: str, prefect: PrefectServer) -> None:
-    """Ask Prefect for a run of a source's deployment now."""
+    """Ask Prefect for a run of a source's deployment now; while Prefect and the child start, wait for them."""
     from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: prefect.api_url}):
-        async with get_client() as client:
-            deployment = await client.read_deployment_by_name(f"sync/{name}")
-            await client.create_flow_run_from_deployment(deployment.id)
-    log.info("something changed in source %s: syncing", name)
+    until = time.monotonic() + START_S
+    while True:
+        try:
+            with temporary_settings({PREFECT_API_URL: prefect.api_url}):
+                async with get_client() as client:
+                    deployment = await client.read_deployment_by_name(f"sync/{name}")
+                    await client.create_flow_run_from_deployment(deployment.id)
+            return
+        except (ObjectNotFound, httpx.TransportError):
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(AGAIN_S)
 
 
 def log_file(settings: Settings) -> Path:

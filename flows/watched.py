@@ -8,9 +8,11 @@ import math
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+
+import httpx
 
 from ragline.app import App
 from ragline.flows.prefect_server import PrefectServer
@@ -27,8 +29,17 @@ PREFECT_ANSWER_S = 5.0
 """How long it waits for one that should be there."""
 TRUST_S = 10.0
 """How long Prefect is taken to be there after it answered."""
+RETRIES = 1
+"""How often Prefect's client asks again, after 2 s or more: a dead server costs a run seconds, not minutes."""
 CLOSE_S = 1.0
 """How long the end waits for Prefect to take the last lines of its log."""
+
+
+def is_cancelled() -> bool:
+    """Tell whether this task is to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
 
 _clients: ContextVar[AsyncExitStack | None] = ContextVar("clients", default=None)
 
@@ -36,10 +47,14 @@ _clients: ContextVar[AsyncExitStack | None] = ContextVar("clients", default=None
 class Watched:
     """Runs batches as Prefect flow runs as long as Prefect answers; says so once when it does not."""
 
-    def __init__(self, prefect: PrefectServer, *, alone: bool = True) -> None:
-        """`alone`: no other process ingests, so that runs found unfinished at the first contact are dead."""
+    def __init__(self, prefect: PrefectServer, *, alone: bool = True, signals_are_ours: bool = False) -> None:
+        """`alone`: no other process ingests, so that runs found unfinished at the first contact are dead.
+
+        `signals_are_ours`: this process ends in its own way; Prefect would answer SIGTERM by an exception in any line.
+        """
         self._prefect = prefect
         self._alone = alone
+        self._signals_are_ours = signals_are_ours
         self._asking = asyncio.Lock()
         self._answered_at = -math.inf
         self._settings: SettingsContext | None = None
@@ -88,19 +103,29 @@ class Watched:
             with self._pointing():
                 await self._connect()
                 await ingest_flow(title, [job.file.id for job in batch.jobs], return_state=True)
-        except Exception:  # Prefect's own trouble must not cost a file
-            if batch.error is None:
-                log.warning("Prefect failed in a run: going on without it", exc_info=True)
+        except Exception as error:  # Prefect's own trouble must not cost a file
+            if batch.error is None and not is_cancelled():
+                lost = isinstance(error, httpx.TransportError)
+                log.warning("Prefect failed in a run: going on without it: %r", error, exc_info=None if lost else error)
+            self._answered_at = -math.inf
+            await self._disconnect()
         finally:
             current.reset(token)
+        if is_cancelled():  # Prefect may have put an error of its own, or a state, in the place of the cancellation
+            raise asyncio.CancelledError
 
     def _pointing(self) -> AbstractContextManager[object]:
         """Let the runs within the block go to our server. The settings are built once: that takes a while."""
         from prefect.context import get_settings_context
-        from prefect.settings import PREFECT_API_URL, temporary_settings
+        from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
+        if self._signals_are_ours:
+            import prefect.flow_engine
+
+            setattr(prefect.flow_engine, "capture_sigterm", nullcontext)  # noqa: B010  # there is no setting for it
         if self._settings is None:
-            with temporary_settings({PREFECT_API_URL: self._prefect.api_url}):
+            quick = {PREFECT_API_URL: self._prefect.api_url, PREFECT_CLIENT_MAX_RETRIES: RETRIES}
+            with temporary_settings(quick):
                 self._settings = get_settings_context()
         return self._settings.model_copy()  # a context can be entered once
 
@@ -110,6 +135,12 @@ class Watched:
         clients = _clients.get()
         if clients is not None and AsyncClientContext.get() is None:
             await clients.enter_async_context(AsyncClientContext())
+
+    async def _disconnect(self) -> None:
+        """Drop the client of this lane; the next run has a new one."""
+        if (clients := _clients.get()) is not None:
+            with suppress(Exception):
+                await clients.aclose()
 
     async def close(self) -> None:
         """Let Prefect's log of the runs be written, as far as that is possible at once."""

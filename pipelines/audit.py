@@ -62,13 +62,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an audit found, and how much it looked at. `chunks` are as the records count them."""
+    """What an audit found, and how much it looked at. `chunks` are as the records count them.
+
+    `young` are bytes of no file that may be on their way into one: they are left alone for GRACE_S.
+    """
 
     findings: Sequence[Finding]
     files: int
     chunks: int
     points: int
     blobs: int
+    young: int = 0
 
 
 async def audit(app: App, *, repair: bool, grace_s: float = GRACE_S) -> Report:
@@ -97,6 +101,7 @@ class Look:
     points: int
     files: int = 0
     chunks: int = 0
+    young: int = 0
     findings: list[Finding] = field(default_factory=list)
     troubled: dict[str, FileRecord] = field(default_factory=dict)
 
@@ -109,7 +114,7 @@ class Look:
 
     def report(self, findings: Sequence[Finding]) -> Report:
         blobs = sum(name.startswith("files/") for name in self.names)
-        return Report(findings, files=self.files, chunks=self.chunks, points=self.points, blobs=blobs)
+        return Report(findings, files=self.files, chunks=self.chunks, points=self.points, blobs=blobs, young=self.young)
 
 
 async def look(app: App, grace_s: float) -> Look:
@@ -131,6 +136,7 @@ async def look(app: App, grace_s: float) -> Look:
     named = {name for removal in removals.values() for name in removal.blobs}
     old = time.time() - grace_s
     orphans = [name for name, written in unnamed.items() if written < old and owner_of(name) not in working]
+    seen.young = sum(written >= old for written in unnamed.values())
     seen.findings += [Finding("removal", file_id, "deleted, but not from everywhere yet") for file_id in removals]
     seen.findings += [ghost(file_id, held) for file_id, held in ghosts.items() if file_id not in removals]
     seen.findings += [Finding("orphan_bytes", name, "no row names it") for name in orphans if name not in named]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import Stores
-from ragline.bootstrap import first_admin
 from ragline.connectors.records.directories import portions
 from ragline.connectors.records.sources import this_process
 from ragline.errors import Conflict, NotFound
@@ -30,16 +32,23 @@ async def forget(stores: Stores, name: str, *, keep_files: bool = False) -> int:
     known = await sources.names()
     if name not in known:
         raise NotFound(f"no source {name!r} was ever synced here; known: {', '.join(known) or 'none'}")
-    user, _ = await first_admin(stores.records.users, stores.settings.auth)
+    user = await stores.records.users.first_admin()
+    if user is None:
+        raise NotFound("there is no administrator, so nothing was ever synced here")
     lease = await sources.begin(name, this_process())
-    files = [each.file_id for each in (await sources.state(name, user.id)).entries.values() if each.file_id]
-    for some in portions(files):
-        await sources.renew(name, lease)
-        if keep_files:
-            await stores.records.files.release(some)
-        else:
-            await stores.records.removals.add(some)
-    await sources.forget(name, lease)
+    try:
+        files = await sources.file_ids(name, user.id)
+        for some in portions(files):
+            await sources.renew(name, lease)
+            if keep_files:
+                await stores.records.files.release(some)
+            else:
+                await stores.records.removals.add(some)
+        await sources.forget(name, lease)
+    except BaseException:
+        with suppress(Conflict, SQLAlchemyError):
+            await sources.finish(name, lease, fingerprint=None, error="it was being forgotten")
+        raise
     memory = stores.settings.data_dir / "sources" / name
     await asyncio.to_thread(shutil.rmtree, memory, ignore_errors=True)
     return len(files)

@@ -185,6 +185,8 @@ async def parse_one(app: App, batch: Batch, job: Job) -> None:
 
 
 async def chunk_one(app: App, batch: Batch, job: Job) -> None:
+    if job.chunks:
+        return  # done before
     job.text, _ = document_text(job.elements)
     job.chunks = await asyncio.to_thread(
         chunk, job.elements, settings=app.settings.chunking, count_tokens=app.embedder.count_tokens

@@ -99,8 +99,10 @@ class Sync:
 
     @property
     def taken(self) -> Sequence[str]:
-        """The ids of the files that got new bytes."""
-        return [row.file_id for row in self._rows.values() if row.action in ("added", "changed") and row.file_id]
+        """The ids of the files that got new bytes, or are tried again."""
+        return [
+            row.file_id for row in self._rows.values() if row.action in ("added", "changed", "retried") and row.file_id
+        ]
 
     async def list(self) -> None:
         """Take the source and list it, unless it says that nothing changed.
@@ -159,6 +161,8 @@ class Sync:
                 await self._settled()
                 await each([*self._plan.changed, *self._plan.unsure], self._take)
                 await each([(None, entry) for entry in self._plan.added], self._take)  # once it is known what is gone
+                for was in self._plan.retried:
+                    await self._retry(was)
 
     async def delete(self) -> None:
         """Delete the files of what is gone, or keep them where that is set."""
@@ -266,10 +270,17 @@ class Sync:
                 intake.look_out_for(was)
                 return
             row = Row("skipped", entry.path, "done", str(error))
-        if row is None:
+        if row is None and was is not None and was.failed and self._force:
+            await self._retry(was)
+        elif row is None:
             self._unchanged += 1
         else:
             self._add(row)
+
+    async def _retry(self, was: Known) -> None:
+        """Let the file of a document be ingested again as it is."""
+        await self._stores.records.queue.retry([was.file_id or ""])
+        self._add(Row("retried", was.path, "waiting", None, was.file_id))
 
     def _spare_vanished(self) -> None:
         """Skip the documents that were listed and had gone when they were read, where they are too many to delete."""

@@ -15,7 +15,7 @@ from ragline.connectors.records.sources import Known
 from ragline.connectors.sources.protocol import Entry
 from ragline.errors import Conflict
 
-Action = Literal["added", "changed", "moved", "deleted", "kept", "skipped", "failed"]
+Action = Literal["added", "changed", "moved", "deleted", "kept", "retried", "skipped", "failed"]
 Outcome = Literal["planned", "waiting", "done", "failed"]
 """planned: a dry run; waiting: to be ingested; done: also for what was kept or skipped; failed: `reason` says why."""
 
@@ -38,9 +38,10 @@ class Plan:
     """Every document of the source in exactly one group, each group sorted by path.
 
     `changed` have another tag than before, `unsure` none to compare: reading them tells, and the bytes decide for both.
-    `moved` are (what was gone, where it is now). `gone` have files that are deleted, or kept where the caller keeps.
-    `forgotten` have no file: only what is known of them goes. `candidates` are new, and reading them tells whether one
-    of the gone was moved there; a plan that has some is to be made again with what was read.
+    `moved` are (what was gone, where it is now). `retried` did not change, and their files could not be ingested.
+    `gone` have files that are deleted, or kept where the caller keeps. `forgotten` have no file: only what is known of
+    them goes. `candidates` are new, and reading them tells whether one of the gone was moved there; a plan with some
+    is to be made again with what was read.
     """
 
     added: Sequence[Entry] = ()
@@ -48,6 +49,7 @@ class Plan:
     unsure: Sequence[tuple[Known, Entry]] = ()
     moved: Sequence[tuple[Known, Entry]] = ()
     unchanged: Sequence[Known] = ()
+    retried: Sequence[Known] = ()
     gone: Sequence[Known] = ()
     forgotten: Sequence[Known] = ()
     candidates: Sequence[Entry] = ()
@@ -101,13 +103,15 @@ def make_plan(
     sources, targets = {was.path for was, _ in moved}, {entry.path for _, entry in moved}
     gone = [was for was in gone if was.path not in sources]
     added = [entry for entry in new if entry.path not in targets]
+    unchanged = [was for was, _ in groups["unchanged"]]
     candidates = {} if forgets else may_be_moved(added, gone, read)
     return Plan(
         added=[entry for entry in added if entry.path not in candidates],
         changed=groups["changed"],
         unsure=groups["unsure"],
         moved=moved,
-        unchanged=[was for was, _ in groups["unchanged"]],
+        unchanged=[was for was in unchanged if not (force and was.failed)],
+        retried=[was for was in unchanged if force and was.failed],
         gone=gone,
         forgotten=[was for was in left if was.file_id is None],
         candidates=list(candidates.values()),
@@ -121,6 +125,7 @@ def planned_rows(plan: Plan, *, keeps: bool) -> list[Row]:
         rows += [
             Row("changed" if was.file_id else "added", to.path, "planned", reason, was.file_id) for was, to in some
         ]
+    rows += [Row("retried", was.path, "planned", None, was.file_id) for was in plan.retried]
     rows += [Row("moved", to.path, "planned", f"was {was.path}", was.file_id) for was, to in plan.moved]
     rows += [Row("kept" if keeps else "deleted", was.path, "planned", None, was.file_id) for was in plan.gone]
     return sorted(rows, key=lambda row: row.path)

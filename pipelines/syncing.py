@@ -12,6 +12,10 @@ from ragline.connectors.sources.registry import open_source
 from ragline.connectors.workers import Workers
 from ragline.errors import NotFound
 from ragline.pipelines.sync import Sync
+from ragline.types import User
+
+NOBODY = User(id="", name="nobody", email="", role="admin")
+"""Who would own what a dry run shows, where nobody is there yet."""
 
 Progress = Callable[[int, int], Awaitable[None]]
 """Told (done, total) while files are ingested."""
@@ -74,7 +78,9 @@ async def opened_sync(
         workers=workers,
         max_bytes=settings.server.max_upload_bytes,
     )
-    user, _ = await first_admin(stores.records.users, settings.auth)
+    user = await stores.records.users.first_admin()
+    if user is None:  # a dry run makes none: they would have a key that nobody was shown
+        user = NOBODY if dry_run else (await first_admin(stores.records.users, settings.auth))[0]
     sync = Sync(stores, chosen, source, user, dry_run=dry_run, force=force)
     try:
         yield sync

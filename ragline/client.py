@@ -36,6 +36,8 @@ UPLOAD_TIMEOUT_S = 300.0
 """Longest silence during an upload: a large file is written to disk before it is acknowledged."""
 SILENCE_S = 60.0
 """A stream of events that is silent for so long is opened anew: its server may have gone without a word."""
+LIST_TIMEOUT_S = 300.0
+"""Longest silence while a server lists a whole collection."""
 AUDIT_TIMEOUT_S = 3600.0
 PATIENCE_S = 60.0
 """How long a server that answered before may not answer, or say that it cannot now."""
@@ -197,6 +199,29 @@ class Client:
         """Put files into a collection, all or none; once is enough."""
         body = [{"file_id": file_id} for file_id in file_ids]
         await self._ask("POST", f"/api/v1/knowledge/{collection_id}/files/batch/add", json=body)
+
+    async def names_in(self, collection_id: str) -> dict[str, str]:
+        """Return the names of all files of a collection by their ids."""
+        # Compared with a client that has nothing, everything is to be deleted; comparing deletes nothing.
+        path = f"/api/v1/knowledge/{collection_id}/sync/diff"
+        said = await self._ask("POST", path, json={"manifest": []}, timeout_s=LIST_TIMEOUT_S)
+        return {each["file_id"]: each["filename"] for each in said["deleted"]}
+
+    async def names_beside(self, file_id: str, *, most: int) -> dict[str, str]:
+        """Return by their ids the names of what else the owner of this file has, itself included.
+
+        Only the `most` newest files that the user sees are looked at; nothing comes where this one is not among them.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        page, seen, total = 1, 0, 1
+        while seen < min(total, most):
+            answer = await self._ask("GET", "/api/v1/files/", params={"page": page})
+            if not answer["items"]:
+                break
+            found |= {each["id"]: each for each in answer["items"]}
+            page, seen, total = page + 1, seen + len(answer["items"]), answer["total"]
+        owner = found[file_id]["user_id"] if file_id in found else None
+        return {id_: each["filename"] for id_, each in found.items() if each["user_id"] == owner}
 
     async def audit(self, *, repair: bool) -> Audit:
         """Have the server compare what it stores, and mend it with `repair`. Raises Forbidden for who may not."""

@@ -55,11 +55,16 @@ async def found_server(settings: Settings) -> Running | None:
     return await asyncio.to_thread(running_server, settings.data_dir)
 
 
+def check_installed(settings: Settings) -> None:
+    """Raise SetupError where there is no installation: a command that makes nothing must not make an empty one."""
+    if settings.database.url is None and not (settings.data_dir / "ragline.db").exists():
+        raise SetupError(f"no installation in {str(settings.data_dir)!r}: name --data-dir, or ingest something first")
+
+
 @asynccontextmanager
 async def known_records(settings: Settings) -> AsyncIterator[Records]:
     """Open the records of an installation that is there. Raises SetupError where there is none."""
-    if settings.database.url is None and not (settings.data_dir / "ragline.db").exists():
-        raise SetupError(f"no installation in {str(settings.data_dir)!r}: name --data-dir, or ingest something first")
+    check_installed(settings)
     records = await open_records(settings.database, data_dir=settings.data_dir.resolve())
     try:
         yield records
@@ -84,3 +89,4 @@ def quiet_logging() -> None:
     handler.setFormatter(logging.Formatter("ragline: %(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # each try again is a warning there; the error says enough

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import uvicorn
 
 from ragline.api.server import create_api
-from ragline.app import App, check_sources, open_app, prepare_folder
+from ragline.app import App, Stores, check_sources, open_app, prepare_folder
 from ragline.bootstrap import first_admin
 from ragline.config.environment import quiet_libraries
 from ragline.config.settings import Settings
@@ -21,6 +21,7 @@ from ragline.flows.dispatch import dispatching
 from ragline.flows.prefect_server import PrefectServer
 from ragline.flows.runner import ingesting
 from ragline.flows.scheduling import schedules
+from ragline.flows.sync_ends import ends_told
 from ragline.flows.watched import Watched
 from ragline.pipelines.forget import left_over
 from ragline.running import noted
@@ -66,7 +67,9 @@ async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     for line in banner(app.settings, url, prefect, key):
         say(line)
-    with noted(app.settings.data_dir, url=url, prefect_api_url=prefect.api_url if prefect else None):
+    sources = tuple(source.name for source in app.settings.sources)
+    api_url = prefect.api_url if prefect else None
+    with noted(app.settings.data_dir, url=url, prefect_api_url=api_url, sources=sources):
         async with working(app, prefect):
             await Server(config, app).serve(sockets=[listener])
 
@@ -75,20 +78,36 @@ async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None
 async def working(app: App, prefect: PrefectServer | None) -> AsyncIterator[None]:
     """Ingest here, or have a work pool do it; run the syncs when they are due and watch folders."""
     async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(ends_told(app))
         if prefect and app.settings.prefect.work_pool is not None:
             await stack.enter_async_context(dispatching(app, prefect))
         else:
             await stack.enter_async_context(ingesting(app, watched(app, prefect) if prefect else None))
             if prefect and app.settings.sources:
-                await stack.enter_async_context(schedules(app.settings, prefect))
-        for name in await left_over(app):
-            log.warning("source %r is not in the settings any more; its files stay: see `ragline forget`", name)
+                await stack.enter_async_context(schedules(app, prefect))
+        await warn_of_sources(app)
         yield
+
+
+async def warn_of_sources(stores: Stores) -> None:
+    """Log which sources nobody syncs, and why."""
+    for name in await left_over(stores):
+        log.warning("source %r is not in the settings any more; its files stay: see `ragline forget`", name)
+    pool = stores.settings.prefect.work_pool
+    for source in stores.settings.sources:
+        if not stores.settings.prefect.enabled and (source.watch or source.cron or source.interval_s):
+            log.warning(
+                "source %r is not synced on time: prefect.enabled is off; call `ragline sync` when it should be",
+                source.name,
+            )
+        elif source.watch and pool is not None:
+            log.warning("source %r is not watched: its syncs run on the work pool %r, by schedule", source.name, pool)
 
 
 def watched(app: App, prefect: PrefectServer) -> Watched:
     """Report runs to Prefect; where that and Qdrant are the user's own servers, other processes may do so too."""
-    return Watched(prefect, alone=prefect.is_child or app.settings.vectors.url is None)
+    alone = prefect.is_child or app.settings.vectors.url is None
+    return Watched(prefect, alone=alone, signals_are_ours=True)
 
 
 class Server(uvicorn.Server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             return open_blobs(BlobSettings(), data_dir=tmp_path)
         case "s3":
             use_s3(monkeypatch, request.getfixturevalue("s3"))
-            return open_blobs(BlobSettings(url=f"s3://files-{uuid.uuid4().hex}/here"), data_dir=tmp_path)
+            return open_blobs(BlobSettings(url=f"s3://{new_bucket()}/here"), data_dir=tmp_path)
         case _:
             return Blobs(fsspec.filesystem("memory"), f"/{request.node.name}")
 
@@ -50,6 +51,50 @@ def use_s3(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     }.items():
         monkeypatch.setenv(name, value)
     fsspec.filesystem("s3").clear_instance_cache()
+
+
+def new_bucket() -> str:
+    """Make a bucket on the server that `use_s3` named."""
+    name = f"files-{uuid.uuid4().hex}"
+    fsspec.filesystem("s3").mkdir(name)
+    return name
+
+
+async def test_a_bucket_that_is_missing_loses_nothing_and_none_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: str
+) -> None:
+    use_s3(monkeypatch, s3)
+    blobs = open_blobs(BlobSettings(url="s3://mistyped/here"), data_dir=tmp_path)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await blobs.put("a", io.BytesIO(b"x"))
+        with pytest.raises(Unavailable):
+            await blobs.get("a")
+        with pytest.raises(Unavailable):
+            async with blobs.as_path("a"):
+                pass
+
+
+async def test_a_folder_that_is_not_mounted_loses_nothing(tmp_path: Path) -> None:
+    blobs = open_blobs(BlobSettings(), data_dir=tmp_path)
+    await blobs.put("a", io.BytesIO(b"x"))
+    (tmp_path / "blobs").rename(tmp_path / "elsewhere")
+    with pytest.raises(Unavailable):
+        await blobs.get("a")
+    with pytest.raises(Unavailable):
+        async with blobs.as_path("a"):
+            pass
+
+
+async def test_what_failed_tells_callers_nothing_of_the_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    use_s3(monkeypatch, "http://127.0.0.1:9")
+    blobs = open_blobs(BlobSettings(url="s3://secret-bucket/here"), data_dir=tmp_path)
+    with pytest.raises(Unavailable) as raised:
+        await blobs.get("a")
+    assert not re.search("secret|127", str(raised.value))
+    assert "secret-bucket" in caplog.text
 
 
 async def test_a_server_that_is_down_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,15 @@ from click.testing import CliRunner
 from ragline.app import Stores, open_stores
 from ragline.bootstrap import first_admin
 from ragline.cli import main
-from ragline.cli.paths import find
+from ragline.cli.paths import LEADS_OUT, Document, find
+from ragline.cli.progress import showing
 from ragline.cli.shown import MAX_ROWS, plain, print_table
-from ragline.client import Client
+from ragline.client import Client, State
 from ragline.config.environment import child_environment
 from ragline.config.settings import Settings
 from ragline.connectors.sources.globs import Globs
 from ragline.errors import TooLarge, Unavailable
-from ragline.types import FileRecord
+from ragline.types import FileRecord, Status
 
 from .serving import served
 
@@ -53,7 +56,8 @@ def test_every_command_explains_itself(command: str) -> None:
         pytest.param(["ingest", "a.md", "--key", "sk-1"], "--server", id="key-without-server"),
         pytest.param(["ingest", "a.md", "--include", "!"], "include: pattern '!'", id="bad-pattern"),
         pytest.param(["sync"], "--all", id="no-source"),
-        pytest.param(["sync", "docs", "--all"], "--all", id="source-and-all"),
+        pytest.param(["ingest", "a.md", "--collection", " "], "--collection is empty", id="empty-collection"),
+        pytest.param(["sync", "docs", "--all"], "NAME and --all exclude each other", id="source-and-all"),
         pytest.param(["retry"], "--all", id="nothing-to-retry"),
         pytest.param(["retry", "x", "--all"], "--all", id="ids-and-all"),
         pytest.param(["retry", "x", "--exhausted"], "--all", id="exhausted-without-all"),
@@ -121,6 +125,60 @@ def test_what_cannot_be_read_has_a_reason(folder: Path) -> None:
     assert names == ["a.md", "b.txt", "broken.md", "sub/c.md", "sub/deep/d.md"]
 
 
+def test_a_link_that_leads_out_of_a_folder_is_not_followed_unless_it_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "docs-secret.md").write_text("secret")
+    (folder / "sub" / "out.md").symlink_to(tmp_path / "docs-secret.md")
+    (folder / "sub" / "within.md").symlink_to(folder / "a.md")
+    (tmp_path / "way").symlink_to(folder)
+    for named in (folder, tmp_path / "way"):
+        problems = {each.inside: each.problem for each in find([named], Globs(["sub/*.md"], []))}
+        assert problems == {"sub/c.md": None, "sub/out.md": LEADS_OUT, "sub/within.md": None}
+    out = folder / "sub" / "out.md"
+    for paths in ([folder, out], [out, folder]):
+        [found] = [each for each in find(paths, Globs(["out.md"], [])) if each.path == out]
+        assert found.problem is None
+
+
+@pytest.mark.parametrize("options", [pytest.param([], id="empty"), pytest.param(["--include", "*.pdf"], id="pattern")])
+def test_no_files_are_exit_code_1_and_no_installation_is_made(
+    folder: Path, tmp_path: Path, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGLINE_KEY", "sk-1")  # as the README exports it: no --server need be named because of it
+    place = folder if options else tmp_path / "empty"
+    place.mkdir(exist_ok=True)
+    code, output = invoke("ingest", place, *options, "--data-dir", tmp_path / "data")
+    assert (code, len(output.splitlines())) == (1, 1)
+    assert f"no files found in {str(place)!r}" in output
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        pytest.param("80", "━━━━━━━━━━━━━━━━━━━━ 0/3 0:00:00 manuals/pu…ssure of the pump.pdf (embed 40%) +2", id="80"),
+        pytest.param("40", "━━━━━━━━━━━━━━━━━━━━ 0/3 0:00:00 ma….pdf", id="40"),
+        pytest.param(
+            "120",
+            "━━━━━━━━━━━━━━━━━━━━ 0/3 0:00:00 manuals/pumps/how to measure the pressure of the pump.pdf (embed 40%) +2",
+            id="120",
+        ),
+    ],
+)
+def test_the_bar_stays_beside_one_name_that_is_shortened(
+    columns: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": columns}.items():
+        monkeypatch.setenv(name, value)
+    names = ("a.md", "b.md", "manuals/pumps/how to measure the pressure of the pump.pdf")
+    documents = [Document(Path("docs", name), name) for name in names]
+    with showing(len(documents)) as show:
+        for document in documents:
+            show.started(document)
+        show.progressed(documents[-1], State(Status.PROCESSING, "embed", 0.4, None))
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert [line.rstrip() for line in said.replace("\r", "\n").splitlines() if line.strip()][-1] == shown
+
+
 def test_what_comes_from_elsewhere_cannot_move_the_cursor() -> None:
     assert plain("a\x1b[2J\nb\udcff") == "a�[2J�b\\udcff"
 
@@ -173,23 +231,33 @@ async def test_the_queue_is_shown_cancelled_and_retried(tmp_path: Path) -> None:
     assert output.splitlines()[1].split() == ["id-of-two.txt", "two.txt", "failed", "queued", "0", "cancelled"]
     code, output = await asyncio.to_thread(invoke, "retry", "id-of-two.txt", "id-of-one.txt", *at)
     assert code == 1
-    assert output.splitlines()[0].startswith("id-of-two.txt: waits again")
+    taken_up = "the next `ragline serve` or `ragline ingest` takes it up"
+    assert output.splitlines()[0] == f"id-of-two.txt: waits again; {taken_up}"
     assert output.splitlines()[1] == "id-of-one.txt: it is pending: only a failed file can be retried"
     assert await asyncio.to_thread(invoke, "retry", "--all", *at) == (0, "no failed files\n")
     code, output = await asyncio.to_thread(invoke, "cancel", "id-of-two.txt", "id-of-three.txt", *at)
     assert code == 0
+    code, output = await asyncio.to_thread(invoke, "cancel", "id-of-two.txt", *at)
+    assert (code, output) == (1, "id-of-two.txt: it has failed already: nothing to cancel\n")
     code, output = await asyncio.to_thread(invoke, "retry", "--all", "--exhausted", *at)
     assert (code, output) == (0, "no failed files\n")
     code, output = await asyncio.to_thread(invoke, "retry", "--all", *at)
-    assert (code, output.startswith("2 files wait again")) == (0, True)
+    assert (code, output) == (0, f"2 files wait again; {taken_up.replace('it', 'them')}\n")
+    await asyncio.to_thread(invoke, "cancel", "id-of-three.txt", *at)
+    code, output = await asyncio.to_thread(invoke, "retry", "--all", *at)
+    assert (code, output) == (0, f"1 file waits again; {taken_up}\n")
 
 
 class Double:
-    """An ASGI server that answers uploads with what it is told, one after the other, and never ends a file."""
+    """An ASGI server that answers uploads with what it is told, one after the other, and never ends a file.
+
+    Streams last until it is told that it is `gone`.
+    """
 
     def __init__(self, *uploads: tuple[int, str]) -> None:
         self.uploads = list(uploads)
         self.followed = threading.Event()
+        self.gone = threading.Event()
 
     async def __call__(self, scope: Any, receive: Any, send: Send) -> None:
         while (await receive()).get("more_body"):
@@ -197,8 +265,12 @@ class Double:
         if scope["path"].endswith("/process/status"):
             self.followed.set()
             await answer(send, 200, b'data: {"status":"pending","stage":"queued","progress":0,"error":null}\n\n', True)
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            while not self.gone.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        if (await receive())["type"] == "http.disconnect":
+                            return
+            await send({"type": "http.response.body", "body": b""})
         elif scope["path"] == "/api/version":
             await answer(send, 200, b'{"version": "1"}')
         elif scope["method"] == "GET":
@@ -254,3 +326,19 @@ def test_ctrl_c_is_exit_code_130_and_says_how_to_go_on(tmp_path: Path) -> None:
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert said.splitlines() == ["stopped; nothing that was done is lost: run the same command again to continue"]
+
+
+def test_a_server_that_goes_away_is_exit_code_1_and_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragline.client.PATIENCE_S", 0.1)
+    (tmp_path / "a.md").write_text("a")
+    with ThreadPoolExecutor() as other:
+        with double((200, json.dumps({"id": "f"}))) as (app, url):
+            ingest = other.submit(invoke, "ingest", tmp_path, "--server", url)
+            assert app.followed.wait(60)
+            app.gone.set()
+        code, output = ingest.result(30)
+    assert (code, len(output.splitlines())) == (1, 1)
+    assert output.startswith(f"ragline: the server at {url!r} does not answer any more: ")
+    assert output.endswith("; nothing that was done is lost: run the same command again to continue\n")

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from ragline.config.settings import Prefect
 from ragline.errors import Conflict, NotFound
 from ragline.pipelines.forget import forget, left_over
+from ragline.serve import warn_of_sources
 from tests.test_sync import Bench, bench, contents_of_tables
 
 __all__ = ["bench"]
@@ -66,3 +68,19 @@ async def test_a_source_that_is_being_synced_is_not_forgotten(bench: Bench) -> N
     with pytest.raises(Conflict, match="is being synced"):
         await forget(bench.stores, "notes")
     await sync.close()
+
+
+async def test_sources_that_nobody_syncs_are_named_at_the_start(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.put("a.md", "# A")
+    await bench.run()
+    watched = bench.settings.model_copy(update={"name": "seen", "watch": True})
+    settings = bench.stores.settings.model_copy(update={"sources": (watched,), "prefect": Prefect(enabled=False)})
+    await warn_of_sources(replace(bench.stores, settings=settings))
+    pooled = settings.model_copy(update={"prefect": Prefect(work_pool="ragline")})
+    await warn_of_sources(replace(bench.stores, settings=pooled))
+    assert caplog.messages == [
+        "source 'notes' is not in the settings any more; its files stay: see `ragline forget`",
+        "source 'seen' is not synced on time: prefect.enabled is off; call `ragline sync` when it should be",
+        "source 'notes' is not in the settings any more; its files stay: see `ragline forget`",
+        "source 'seen' is not watched: its syncs run on the work pool 'ragline', by schedule",
+    ]

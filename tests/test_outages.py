@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -24,7 +23,7 @@ from ragline.pipelines.audit import audit
 from ragline.types import FileRecord, Status, User
 from tests.gate import Gate, gate
 from tests.http.postgres import empty_database, postgres
-from tests.test_blobs import use_s3
+from tests.test_blobs import new_bucket, use_s3
 from tests.test_ingest import Watching, finished, found, put
 from tests.vectors.qdrant_double import qdrant_double
 
@@ -95,7 +94,7 @@ async def installation(
         settings = Settings(
             data_dir=tmp_path,
             database=Database(url=SecretStr(url)),
-            blobs=Blobs(url=f"s3://files-{uuid4().hex}"),
+            blobs=Blobs(url=f"s3://{await asyncio.to_thread(new_bucket)}"),
             vectors=Vectors(url=f"http://127.0.0.1:{gates['vectors'].port}"),
             queue=Queue(retry_s=0.1),
         )

@@ -26,8 +26,10 @@ from ragline.connectors.sources.registry import check_source, open_source
 from ragline.connectors.workers import Workers
 from ragline.errors import Conflict, Unavailable
 from ragline.flows.runner import ingesting
+from ragline.flows.sync_ends import ends_told
 from ragline.pipelines.sync import Sync
 from ragline.pipelines.sync_plan import Row
+from ragline.pipelines.syncing import opened_sync, run_sync
 from ragline.retrieval.search import search
 from ragline.types import FileRecord, Scope, Status, User
 from tests.sources.conftest import Remote, s3_options
@@ -432,6 +434,63 @@ async def test_a_source_that_says_nothing_changed_is_not_listed(bench: Bench) ->
     assert ((await bench.run()).counts, bench.source.lists) == ({"added": 1}, 4)
     bench.settings = bench.settings.model_copy(update={"exclude": ("b.md",)})
     assert ((await bench.run()).counts, bench.source.lists) == ({"unchanged": 1}, 5)
+
+
+async def test_force_tries_again_what_could_not_be_ingested(bench: Bench) -> None:
+    bench.put("a.md", "# A")
+    bench.put("b.md", "# B")
+    await bench.run()
+    queue = bench.stores.records.queue
+    claim = await queue.claim("test", lane="small", small_bytes=1 << 20, limit=1, max_bytes=1 << 20)
+    assert claim is not None
+    assert await queue.fail(claim.files[0].id, claim.lease, "it needs a password")
+    failed = str(claim.files[0].metadata["path"])
+    assert (await bench.run()).counts == {"unchanged": 2}
+    shown = bench.made(dry_run=True, force=True)
+    await steps(shown)
+    assert [(row.action, row.path) for row in shown.plan_rows()] == [("retried", failed)]
+    sync = await bench.run(force=True)
+    assert (told(sync), sync.counts) == ([("retried", failed, "waiting")], {"retried": 1, "unchanged": 1})
+    assert (await bench.files())[failed].status is Status.PENDING
+    assert sync.taken == [claim.files[0].id]
+
+
+async def test_a_dry_run_of_a_new_installation_makes_no_administrator(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.md").write_text("# A")
+    source = config.Source(name="notes", kind="folder", location=str(tmp_path / "notes"), collection="docs")
+    settings = config.Settings(data_dir=tmp_path / "data", sources=(source,))
+    async with open_stores(settings) as stores, opened_sync(settings, "notes", dry_run=True, stores=stores) as sync:
+        await run_sync(sync)
+        assert [(row.action, row.path) for row in sync.rows] == [("added", "a.md")]
+        assert await stores.records.users.first_admin() is None
+
+
+async def test_how_syncs_end_is_in_the_log_once(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="ragline.flows.sync_ends")
+    bench.put("a.md", "# A")
+
+    async def seen(number: int) -> None:
+        async with asyncio.timeout(10):
+            while len(caplog.messages) < number:  # noqa: ASYNC110  # the log has no event
+                await asyncio.sleep(0.02)
+
+    async with ends_told(bench.stores):
+        await asyncio.sleep(0.1)
+        await bench.run()
+        await seen(1)
+        bench.root.rename(bench.root.parent / "elsewhere")
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await bench.run()
+        await seen(2)
+        (bench.root.parent / "elsewhere").rename(bench.root)
+        await bench.run()
+        await seen(3)
+    first, second, third = caplog.messages
+    assert first == "synced source=notes"
+    assert second.startswith("the sync of source notes failed: ")
+    assert third == "synced source=notes, which works again"
 
 
 async def test_files_follow_the_source_into_another_collection(bench: Bench) -> None:

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 QUEUE = "queue"
 """The name under which those wait who want files to ingest."""
 
+SOURCES = "sources"
+"""The name under which those wait who want to know how syncs end."""
+
 CHANNEL = "ragline"
 LOOK_S = 0.5
 """How often an SQLite file is asked whether another process wrote to it: one number read from its header."""

@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import Row, and_, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ragline.connectors.records.changes import QUEUE, Changes
+from ragline.connectors.records.changes import QUEUE, SOURCES, Changes
 from ragline.connectors.records.directories import portions
 from ragline.connectors.records.tables import entries, files, sources
 from ragline.errors import Conflict
-from ragline.types import SOURCE_KEY, Json
+from ragline.types import SOURCE_KEY, Json, Status
 
 LEASE_S = 60.0
 """How long a sync holds its source without a heartbeat."""
@@ -33,6 +33,7 @@ class Known:
 
     `sha256` is of the bytes that its file holds. Without `file_id` and `error` somebody deleted the file in Ragline.
     `error` says why the document of this tag could not be taken in; a file it may have is an older state of it.
+    `failed`: it was taken in, and its file could not be ingested.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Known:
     sha256: str | None = None
     file_id: str | None = None
     error: str | None = None
+    failed: bool = False
 
     @property
     def kept(self) -> bool:
@@ -56,6 +58,14 @@ class State:
     error: str | None = None
     synced_at: int | None = None
     entries: Mapping[str, Known] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the last sync of a source ended: `error`, None where all went well, and the last time without, Unix s."""
+
+    error: str | None
+    synced_at: int | None
 
 
 class Sources:
@@ -74,7 +84,8 @@ class Sources:
         lease = f"{int(now)} {owner[:200]} {uuid.uuid4().hex}"
         dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         new = dialect.insert(sources).values(name=name, lease_until=0.0).on_conflict_do_nothing()
-        over = or_(sources.c.lease_until < now, sources.c.lease_until > now + LEASE_S)  # or the clock was set back
+        # One that ends far in the future is of a clock that was set back; clocks of machines differ by less.
+        over = or_(sources.c.lease_until < now, sources.c.lease_until > now + 2 * LEASE_S)
         free = or_(sources.c.lease.is_(None), over)
         async with self._engine.begin() as connection:
             await connection.execute(new)
@@ -98,6 +109,8 @@ class Sources:
             await connection.execute(
                 free.values(lease=None, lease_until=0.0, fingerprint=fingerprint, error=error, **ended)
             )
+            await self._changes.publish(connection, SOURCES)
+        self._changes.tell(SOURCES)
 
     async def state(self, name: str, user_id: str) -> State:
         """Return what is known of a source; nothing of one that was never synced.
@@ -105,7 +118,10 @@ class Sources:
         A file that a sync took in and had no time to note (it was killed) is found by its metadata, without a tag.
         Only files of this user, the owner of what is synced, count: metadata is whatever an upload says.
         """
-        linked = select(entries, files.c.sha256.label("stored")).outerjoin(files, entries.c.file_id == files.c.id)
+        failed = and_(files.c.status == Status.FAILED.value, files.c.failure != "cancelled").label("failed")
+        linked = select(entries, files.c.sha256.label("stored"), failed).outerjoin(
+            files, entries.c.file_id == files.c.id
+        )
         told = select(files.c.id, files.c.sha256, files.c.metadata["path"].as_string().label("path")).where(
             files.c.metadata[SOURCE_KEY].as_string() == name, files.c.user_id == user_id
         )
@@ -120,6 +136,12 @@ class Sources:
             return State(entries=known)
         return State(row.fingerprint, row.error, row.synced_at, known)
 
+    async def ends(self) -> dict[str, Ended]:
+        """Return how the last sync of each source ended, by name, of those that were ever synced."""
+        query = select(sources.c.name, sources.c.error, sources.c.synced_at)
+        async with self._engine.connect() as connection:
+            return {row.name: Ended(row.error, row.synced_at) for row in await connection.execute(query)}
+
     async def names(self) -> list[str]:
         """Return the names of all sources that were ever synced, sorted."""
         async with self._engine.connect() as connection:
@@ -131,6 +153,13 @@ class Sources:
             await self._hold(connection, name, lease)
             await connection.execute(delete(entries).where(entries.c.source == name))
             await connection.execute(delete(sources).where(sources.c.name == name))
+
+    async def file_ids(self, name: str, user_id: str) -> list[str]:
+        """Return the ids of the files of a source, those that a sync took in and could not note included."""
+        marked = select(files.c.id).where(files.c.metadata[SOURCE_KEY].as_string() == name, files.c.user_id == user_id)
+        noted = select(entries.c.file_id).where(entries.c.source == name, entries.c.file_id.is_not(None))
+        async with self._engine.connect() as connection:
+            return list(await connection.scalars(marked.union(noted)))
 
     async def put_entry(self, name: str, lease: str, known: Known) -> None:
         """Note a document as it was seen now, in place of what was known of its path."""
@@ -219,4 +248,5 @@ def to_known(row: Row[Any]) -> Known:
         sha256=row.stored or row.sha256,
         file_id=row.file_id,
         error=row.error,
+        failed=bool(row.failed),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -30,6 +31,8 @@ from ragline.connectors.records.sources import Sources
 from ragline.connectors.records.users import Users
 from ragline.errors import SetupError, Unavailable
 
+log = logging.getLogger(__name__)
+
 MIGRATIONS = "ragline.connectors.records:migrations"
 
 
@@ -55,7 +58,8 @@ class Records:
             async with self.engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
         except SQLAlchemyError as error:
-            raise Unavailable(f"the database does not answer: {error}") from error
+            log.warning("the database does not answer: %s", getattr(error, "orig", error))
+            raise Unavailable("the database does not answer; try again soon") from error
 
     @asynccontextmanager
     async def alone(self, task: str) -> AsyncIterator[bool]:

@@ -256,7 +256,7 @@ class GitSource:
             raise self._unavailable("is no git repository, or not one that we may see; see secrets.password") from error
         except Exception as error:
             # Protocol, TLS, ssh, zlib, files: there is no common class.
-            raise self._unavailable(f"{type(error).__name__}: {error}") from error
+            raise self._unavailable(reason_of(error)) from error
 
     def _drop(self) -> None:
         if self._repo is not None:
@@ -269,6 +269,18 @@ class GitSource:
 
     def _unavailable(self, reason: str) -> Unavailable:
         return Unavailable(f"source {self._name!r}: repository {self._place.url!r}: {reason}")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what is at the bottom of an error: libraries of networks wrap what the system said several times."""
+    below: object = error
+    for _ in range(10):
+        if isinstance(below, OSError) and below.strerror:
+            return f"cannot be reached: {below.strerror}"
+        below = (
+            getattr(below, "reason", None) or getattr(below, "__cause__", None) or getattr(below, "__context__", None)
+        )
+    return f"{type(error).__name__}: {error}"
 
 
 def _page(place: Place) -> str | None:

@@ -64,7 +64,10 @@ def check_source(settings: config.Source) -> list[str]:
         opener, options = _load(settings)
     except SetupError as error:
         return [*wrong_globs, *str(error).splitlines()]
-    return [*wrong_globs, *(_named(settings, problem) for problem in _problems(opener, settings, options))]
+    problems = _problems(opener, settings, options)
+    if settings.watch and isinstance(opener, type) and not hasattr(opener, "watch"):
+        problems.append(f"watch: the kind {settings.kind!r} cannot be watched; give it cron or interval_s")
+    return [*wrong_globs, *(_named(settings, problem) for problem in problems)]
 
 
 def open_source(settings: config.Source, *, folder: Path, workers: Workers, max_bytes: int) -> Source:
@@ -135,7 +138,7 @@ def _wrong_options(error: ValidationError, model: type[BaseModel]) -> Iterator[s
 
 def _problems(opener: Opener, settings: config.Source, options: BaseModel) -> list[str]:
     check: Callable[[config.Source, BaseModel], list[str]] | None = getattr(opener, "problems", None)
-    return check(settings, options) if check is not None else []
+    return list(check(settings, options)) if check is not None else []
 
 
 def _named(settings: config.Source, problem: str) -> str:

@@ -55,12 +55,13 @@ async def identify(request: HTTPConnection) -> User:
     if token is None:
         raise NotSignedIn("Not authenticated")
     if token.startswith(KEY_PREFIX):
-        user = await app.records.users.by_key(token)
+        user, problem = await app.records.users.by_key(token), "the API key is not known, or was deleted"
     else:
         sessions: Sessions = request.app.state.sessions
         user = await app.records.users.get(sessions.user_id(token))
+        problem = "the token is not valid or has expired; sign in again"
     if user is None:
-        raise NotSignedIn("the token is not valid or has expired; sign in again")
+        raise NotSignedIn(problem)
     return user
 
 

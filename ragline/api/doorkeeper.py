@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragline.api.caller import identify
-from ragline.api.errors import response_of
+from ragline.api.errors import away, response_of
+from ragline.connectors.records.outage import is_outage
 from ragline.errors import RaglineError, TooLarge
 
 OPEN_PATHS = ("/", "/health", "/health/db", "/ready", "/api/version", "/docs", "/openapi.json")
@@ -42,6 +44,11 @@ class Doorkeeper:
                 request.state.user = await identify(request)
         except RaglineError as error:
             await response_of(error)(scope, receive, send)
+            return
+        except SQLAlchemyError as error:
+            if not is_outage(error):
+                raise
+            await response_of(away(error))(scope, receive, send)
             return
         except ValueError:
             await JSONResponse({"detail": "Content-Length is not a number"}, 400)(scope, receive, send)

@@ -7,9 +7,9 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
+from ragline.connectors.records.outage import is_outage
 from ragline.errors import BackendError, NotReady, RaglineError, TooMany, Unavailable
 
 log = logging.getLogger(__name__)
@@ -21,8 +21,7 @@ def handle_errors(api: FastAPI) -> None:
     """Answer Ragline's errors with their text, and faults of ours with nothing that tells of the inside."""
     api.add_exception_handler(RaglineError, answer)
     api.add_exception_handler(RequestValidationError, explain)
-    api.add_exception_handler(OperationalError, wait)
-    api.add_exception_handler(PoolTimeout, wait)
+    api.add_exception_handler(SQLAlchemyError, wait)
     api.add_exception_handler(Exception, hide)
 
 
@@ -33,8 +32,15 @@ async def answer(_: Request, error: Exception) -> Response:
 
 async def wait(_: Request, error: Exception) -> Response:
     """The database is locked or away: for the moment."""
-    log.warning("the database does not answer: %s", error)
-    return response_of(Unavailable("the database does not answer; try again soon"))
+    if not is_outage(error):
+        raise error
+    return response_of(away(error))
+
+
+def away(error: Exception) -> Unavailable:
+    """Return what the caller is told; why is for the log."""
+    log.warning("the database does not answer: %s", getattr(error, "orig", error))
+    return Unavailable("the database does not answer; try again soon")
 
 
 async def hide(_: Request, __: Exception) -> Response:

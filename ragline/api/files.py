@@ -27,9 +27,9 @@ router = APIRouter(route_class=StrictRoute, prefix="/api/v1/files", tags=["files
 
 PAGE_SIZE = 50
 POSITION_S = 2.0
+"""How often a waiting file's place in the queue is looked at: others that leave the queue do not change the file."""
 TOGETHER_S = 0.05
 """A small file passes several stages within this time: they are one event."""
-"""How often a waiting file's place in the queue is looked at: others that leave the queue do not change the file."""
 MAX_METADATA_CHARS = 64_000
 METADATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 

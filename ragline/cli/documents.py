@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from ragline.cli.options import config_option, data_dir_option, leave, run, settings_of
-from ragline.errors import BadInput
+from ragline.errors import BadInput, NotFound, NotSignedIn, Unavailable
 
 if TYPE_CHECKING:
     from ragline.cli.paths import Document
-    from ragline.cli.sending import Outcome
+    from ragline.cli.sending import Sent
     from ragline.config.settings import Settings
+
+GO_ON = "nothing that was done is lost: run the same command again to continue"
+NAMED = 3
+"""Files with an older version that are named."""
 
 
 @click.command()
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--include", multiple=True, help="Take only these files of folders, pattern as in .gitignore.")
 @click.option("--exclude", multiple=True, help="Leave out these files and folders.")
 @click.option("--server", help="Address of a Ragline server, instead of the one of this machine.")
-@click.option("--key", help="API key for --server.")
+@click.option("--key", envvar="RAGLINE_KEY", help="API key for --server, else that of RAGLINE_KEY.")
 @data_dir_option
 @config_option
 def ingest(
@@ -46,23 +51,28 @@ def ingest(
     from ragline.cli.sending import summary
     from ragline.connectors.sources.globs import Globs
 
-    if key is not None and server is None:
+    if server is None and click.get_current_context().get_parameter_source("key") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--key is for --server: a server of this machine needs none")
+    if collection is not None and not collection.strip():
+        raise click.UsageError("--collection is empty: give the name or the id of a collection")
     try:
         documents = files.find(paths, Globs(include or ("**",), exclude))
     except BadInput as error:
         raise click.UsageError(str(error)) from error
+    if not documents:
+        named = ", ".join(repr(str(path)) for path in paths)
+        raise NotFound(f"no files found in {named}: hidden ones, and those that the patterns leave out, do not count")
     if server is not None:
-        counts = run(ingest_at(server, key, documents, collection))
+        sent = run(ingest_at(server, key, documents, collection))
     else:
-        counts = run(ingest_here(settings_of(config_file, data_dir), documents, collection))
-    click.echo(summary(counts))
-    sys.exit(1 if counts.get("failed") else 0)
+        sent = run(ingest_here(settings_of(config_file, data_dir), documents, collection))
+    click.echo(summary(sent.counts))
+    if sent.beside_older:
+        click.echo(older_versions(sent.beside_older), err=True)
+    sys.exit(1 if sent.counts.get("failed") else 0)
 
 
-async def ingest_here(
-    settings: Settings, documents: Sequence[Document], collection: str | None
-) -> Mapping[Outcome, int]:
+async def ingest_here(settings: Settings, documents: Sequence[Document], collection: str | None) -> Sent:
     """Ingest through the server that has the data folder, or one for this command."""
     from ragline.local import a_server
 
@@ -71,19 +81,36 @@ async def ingest_here(
         return await ingest_at(server.url, server.token, documents, collection)
 
 
-async def ingest_at(
-    url: str, token: str | None, documents: Sequence[Document], collection: str | None
-) -> Mapping[Outcome, int]:
-    """Ingest through a server, show how far it is, and return how many documents had which outcome."""
+async def ingest_at(url: str, token: str | None, documents: Sequence[Document], collection: str | None) -> Sent:
+    """Ingest through a server, show how far it is, and return what became of the documents."""
     from ragline.cli.progress import showing
     from ragline.cli.sending import send
     from ragline.client import Client
 
     async with Client(url, token) as client:
         await client.check()
-        collection_id = await client.collection(collection) if collection is not None else None
-        with showing(len(documents)) as show:
-            return await send(client, documents, show, collection_id=collection_id)
+        try:
+            collection_id = await client.collection(collection) if collection is not None else None
+            with showing(len(documents)) as show:
+                return await send(client, documents, show, collection_id=collection_id)
+        except NotSignedIn as error:
+            if token:
+                raise
+            raise NotSignedIn(f"the server at {url!r} asks for an API key: give --key, or set RAGLINE_KEY") from error
+        except Unavailable as error:
+            raise Unavailable(f"{error}; {GO_ON}") from error
+
+
+def older_versions(files: Sequence[Document]) -> str:
+    """Say of which files there is an older version, too, and what replaces versions."""
+    from ragline.cli.shown import plain
+
+    named = ", ".join(plain(file.inside) for file in files[:NAMED]) + (", …" if len(files) > NAMED else "")
+    have = "1 file has" if len(files) == 1 else f"{len(files)} files have"
+    return (
+        f"{have} an older version of the same name beside {'it' if len(files) == 1 else 'them'}: {named}; "
+        "a folder that is one of the [[sources]] has its versions replaced by `ragline sync`"
+    )
 
 
 def show_key(key: str | None) -> None:
@@ -114,7 +141,9 @@ def sync(
 
     NAME is that of the source.
     """
-    if (name is None) != all_sources:
+    if name is not None and all_sources:
+        raise click.UsageError("NAME and --all exclude each other: name one source, or take all of them with --all")
+    if name is None and not all_sources:
         raise click.UsageError("name a source, or all of them with --all")
     settings = settings_of(config_file, data_dir)
     from ragline.cli.syncs import sync_all

@@ -11,6 +11,7 @@ from pathlib import Path
 from ragline.connectors.sources.globs import Globs, is_text
 
 NOT_TEXT = "its name is not UTF-8; rename it"
+LEADS_OUT = "it is a link that leads out of the folder; to take it in, name the file itself"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,15 @@ class Document:
 def find(paths: Sequence[Path], globs: Globs) -> list[Document]:
     """Return the files named and those in the folders named, each once, in the order of the arguments.
 
-    `globs` choose among what folders hold, hidden files and folders included; a file that is named itself is taken.
+    `globs` choose among what folders hold, hidden files and folders included; a file that is named itself is taken,
+    also one that a folder holds as a link that leads out of it.
     """
     found: dict[str, Document] = {}
     for path in paths:
-        for document in walk(path, globs) if path.is_dir() else [named(path)]:
-            found.setdefault(os.path.abspath(document.path), document)
+        for document in walk(path, globs) if os.path.isdir(path) else [named(path)]:
+            place = os.path.abspath(document.path)
+            if place not in found or found[place].problem is not None:
+                found[place] = document
     return list(found.values())
 
 
@@ -45,7 +49,11 @@ def named(path: Path) -> Document:
 
 
 def walk(folder: Path, globs: Globs) -> Iterator[Document]:
-    """Give the files below a folder, by name. Links to folders are not followed: they may lead in a circle."""
+    """Give the files below a folder, by name; a link to a file outside of it has that as its problem.
+
+    Links to folders are not followed: they may lead in a circle.
+    """
+    root = os.path.realpath(folder)
     unread: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=unread.append):
         within = Path(place).relative_to(folder)
@@ -54,7 +62,11 @@ def walk(folder: Path, globs: Globs) -> Iterator[Document]:
             path, inside = Path(place, name), (within / name).as_posix()
             if not is_text(inside):
                 yield Document(path, inside, NOT_TEXT)
-            elif globs.take(inside) and (path.is_file() or not path.exists()):
+            elif not globs.take(inside):
+                continue
+            elif not Path(os.path.realpath(path)).is_relative_to(root):
+                yield Document(path, inside, LEADS_OUT)
+            elif os.path.isfile(path) or not os.path.exists(path):
                 yield Document(path, inside)
     for error in unread:
         path = Path(error.filename)

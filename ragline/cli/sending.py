@@ -27,6 +27,9 @@ LINKED = 100
 Outcome = Literal["ingested", "already there", "failed"]
 OUTCOMES: Sequence[Outcome] = ("ingested", "already there", "failed")
 
+OLDER_SOUGHT = 10_000
+"""Without a collection, older versions are sought among so many of the newest files: they are listed page by page."""
+
 PREFERRED = (Status.COMPLETED, Status.PROCESSING, Status.PENDING, Status.FAILED)
 """Of several files of the same bytes and name, the one that is farthest."""
 
@@ -40,6 +43,14 @@ class Result:
     reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of all documents. `beside_older` were ingested beside a file of the same name with other bytes."""
+
+    counts: Mapping[Outcome, int]
+    beside_older: Sequence[Document]
+
+
 class Show(Protocol):
     """Shows somebody how far it is."""
 
@@ -50,10 +61,8 @@ class Show(Protocol):
     def ended(self, result: Result) -> None: ...
 
 
-async def send(
-    client: Client, documents: Sequence[Document], show: Show, *, collection_id: str | None = None
-) -> Mapping[Outcome, int]:
-    """Take in all documents and return how many had which outcome, once all can be searched or have failed.
+async def send(client: Client, documents: Sequence[Document], show: Show, *, collection_id: str | None = None) -> Sent:
+    """Take in all documents and return what became of them, once all can be searched or have failed.
 
     One that cannot be read or is refused costs only itself. Raises NotSignedIn and Unavailable, which would stop all.
     """
@@ -67,7 +76,7 @@ async def send(
     except ExceptionGroup as stopped:
         raise stopped.exceptions[0] from stopped
     await sender.link_rest()
-    return sender.counts
+    return Sent(sender.counts, await sender.beside_older())
 
 
 class Sender:
@@ -81,6 +90,8 @@ class Sender:
         self._uploads = asyncio.Semaphore(UPLOADS)
         self._one_at_a_time: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sent: set[str] = set()
+        self._same: set[str] = set()
+        self._ingested: dict[str, Document] = {}
         self._to_link: list[str] = []
 
     async def one(self, document: Document) -> None:
@@ -102,6 +113,20 @@ class Sender:
             linked, self._to_link = self._to_link, []
             await self._client.link(self._collection_id, linked)
 
+    async def beside_older(self) -> list[Document]:
+        """Return the ingested documents whose name a file has that none of this run's documents is.
+
+        Looks into the collection; without one, among the newest OLDER_SOUGHT files of the same user.
+        """
+        if not self._ingested:
+            return []
+        if self._collection_id is not None:
+            names = await self._client.names_in(self._collection_id)
+        else:
+            names = await self._client.names_beside(next(iter(self._ingested)), most=OLDER_SOUGHT)
+        others = {name for file_id, name in names.items() if file_id not in self._same}
+        return [each for each in self._ingested.values() if clean_name(each.path.name) in others]
+
     async def _taken(self, document: Document) -> Result:
         """Take in one document and wait for its end. Raises OSError and what the server answers."""
         if document.problem is not None:
@@ -122,11 +147,15 @@ class Sender:
         end = await self._end_of(document, stored.id)
         if end.status is Status.FAILED:
             return Result(document, "failed", end.error)
-        return Result(document, "already there" if repeated else "ingested")
+        if repeated:
+            return Result(document, "already there")
+        self._ingested[stored.id] = document
+        return Result(document, "ingested")
 
     async def _placed(self, document: Document, name: str, sha256: str) -> tuple[Stored, bool]:
         """Return the file as the server has it, and whether it is new there; a failed one is tried again."""
         found = [file for file in await self._client.known(sha256) if file.name == name]
+        self._same.update(file.id for file in found)
         if found:
             best = min(found, key=lambda file: PREFERRED.index(file.status))
             if best.status is Status.FAILED:
@@ -136,6 +165,7 @@ class Sender:
         if self._collection_id is not None:
             metadata["knowledge_id"] = self._collection_id
         made = await self._client.upload(document.path, name=name, metadata=metadata)
+        self._same.add(made)
         return Stored(made, name, Status.PENDING), True
 
     async def _link(self, file_id: str) -> None:
@@ -153,7 +183,7 @@ class Sender:
 
 def summary(counts: Mapping[Outcome, int]) -> str:
     """Return what became of the documents in a line."""
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts.get(outcome)) or "no files found"
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts.get(outcome))
 
 
 def sha256_of(path: Path) -> str:

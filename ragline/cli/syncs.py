@@ -13,8 +13,8 @@ from ragline.cli.documents import show_key
 from ragline.cli.shown import plain, print_table
 from ragline.config.environment import quiet_libraries
 from ragline.config.settings import Settings
-from ragline.errors import RaglineError
-from ragline.local import found_server, quiet_logging
+from ragline.errors import Conflict, RaglineError
+from ragline.local import check_installed, found_server, quiet_logging
 from ragline.pipelines.forget import forget
 from ragline.pipelines.sync import Sync
 from ragline.pipelines.syncing import find, opened_sync, run_sync, summary
@@ -73,7 +73,13 @@ async def forget_source(settings: Settings, name: str, *, keep_files: bool) -> i
     """Forget a source that left the settings, beside a running server or without one; return how many files it had."""
     quiet_libraries()
     quiet_logging()
-    if await found_server(settings) is not None:
+    check_installed(settings)
+    running = await found_server(settings)
+    if running is not None:
+        if name in running.sources:
+            raise Conflict(
+                f"the server at {running.url} still follows source {name!r}: restart it without the source first"
+            )
         async with open_stores(settings) as stores:  # the server deletes what is stored of the files
             return await forget(stores, name, keep_files=keep_files)
     from ragline.alone import own_app

@@ -16,6 +16,7 @@ from ragline.types import Status
 
 SHOWN = (Status.PROCESSING, Status.PENDING, Status.FAILED)
 """The states of unfinished files in the order in which they are shown."""
+ENDED = {Status.FAILED: "it has failed already", Status.COMPLETED: "it is completed already"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ async def retried(settings: Settings, ids: Sequence[str]) -> dict[str, str | Non
     async def change(records: Records, file_id: str) -> bool:
         return await records.queue.retry([file_id]) > 0
 
-    return await changed(settings, ids, change, "only a failed file can be retried")
+    return await changed(settings, ids, change, lambda status: f"it is {status}: only a failed file can be retried")
 
 
 async def cancelled(settings: Settings, ids: Sequence[str]) -> dict[str, str | None]:
@@ -80,17 +81,23 @@ async def cancelled(settings: Settings, ids: Sequence[str]) -> dict[str, str | N
     async def change(records: Records, file_id: str) -> bool:
         return await records.queue.cancel(file_id)
 
-    return await changed(settings, ids, change, "nothing to cancel")
+    return await changed(
+        settings, ids, change, lambda status: f"{ENDED.get(status, f'it is {status}')}: nothing to cancel"
+    )
 
 
 async def changed(
-    settings: Settings, ids: Sequence[str], change: Callable[[Records, str], Awaitable[bool]], rule: str
+    settings: Settings,
+    ids: Sequence[str],
+    change: Callable[[Records, str], Awaitable[bool]],
+    why_not: Callable[[Status], str],
 ) -> dict[str, str | None]:
+    """Change files one by one; returns by id None, or why nothing was done: `why_not` says it of a file's status."""
     async with known_records(settings) as records:
         reasons: dict[str, str | None] = {}
         for file_id in dict.fromkeys(ids):
             done = await change(records, file_id)
             known = {} if done else await records.files.named([file_id])
-            state = f"it is {known[file_id].status.value}: {rule}" if file_id in known else "no such file"
-            reasons[file_id] = None if done else state
+            reason = why_not(known[file_id].status) if file_id in known else "no such file"
+            reasons[file_id] = None if done else reason
         return reasons

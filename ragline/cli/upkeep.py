@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ragline.client import Audit
     from ragline.config.settings import Settings, Source
 
-NEXT = "the running server takes them up, else the next `ragline serve`, or the next `ragline ingest` that has work"
-
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Mend what can be mended.")
@@ -41,8 +39,9 @@ def audit(repair: bool, verbose: bool, data_dir: Path | None, config_file: Path 
 
 async def audited(settings: Settings, *, repair: bool) -> Audit:
     from ragline.client import Client
-    from ragline.local import a_server
+    from ragline.local import a_server, check_installed
 
+    check_installed(settings)
     async with a_server(settings) as server, Client(server.url, server.token) as client:
         return await client.audit(repair=repair)
 
@@ -89,9 +88,19 @@ def retry(
     settings = settings_of(config_file, data_dir)
     if all_failed:
         number = run(retried_all(settings, exhausted_only=exhausted))
-        click.echo(f"{number} files wait again; {NEXT}" if number else "no failed files")
+        again = "1 file waits again" if number == 1 else f"{number} files wait again"
+        click.echo(f"{again}; {run(next_step(settings, number))}" if number else "no failed files")
     else:
-        tell(run(retried(settings, ids)), f"waits again; {NEXT}")
+        tell(run(retried(settings, ids)), f"waits again; {run(next_step(settings, 1))}")
+
+
+async def next_step(settings: Settings, number: int) -> str:
+    """Say who takes up so many files that wait."""
+    from ragline.local import found_server
+
+    running = await found_server(settings)
+    who = "the running server" if running else "the next `ragline serve` or `ragline ingest`"
+    return f"{who} takes {'it' if number == 1 else 'them'} up"
 
 
 @click.command()

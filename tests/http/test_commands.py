@@ -103,10 +103,62 @@ def test_with_address_and_key_what_is_there_is_put_into_the_collection_too(
     assert [file["filename"] for file in files] == ["sirocco.md"]
 
 
-def test_a_key_that_is_not_valid_is_one_line_and_exit_code_1(server: Running, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        pytest.param(["--key", "sk-wrong"], "the API key is not known, or was deleted", id="unknown"),
+        pytest.param([], "asks for an API key: give --key, or set RAGLINE_KEY", id="none"),
+    ],
+)
+def test_a_key_that_is_not_valid_is_one_line_and_exit_code_1(
+    server: Running, tmp_path: Path, key: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAGLINE_KEY", raising=False)
     (tmp_path / "a.md").write_text(PUMP)
-    done = CliRunner().invoke(main, ["ingest", str(tmp_path / "a.md"), "--server", server.url, "--key", "sk-wrong"])
+    done = CliRunner().invoke(main, ["ingest", str(tmp_path / "a.md"), "--server", server.url, *key])
     assert (done.exit_code, len(done.stderr.splitlines())) == (1, 1)
+    assert said in done.stderr
+
+
+def test_the_key_of_the_environment_is_taken(server: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGLINE_KEY", server.key)
+    (tmp_path / "simoom.md").write_text(PUMP.replace("Zephyr", "Simoom"))
+    done = CliRunner().invoke(main, ["ingest", str(tmp_path), "--server", server.url])
+    assert (done.exit_code, done.stdout) == (0, "1 ingested\n"), done.output
+
+
+@pytest.mark.parametrize("options", [pytest.param([], id="files"), pytest.param(["--collection", "Old"], id="in")])
+def test_a_file_that_was_edited_is_said_to_have_its_older_version_beside_it(
+    server: Running, tmp_path: Path, options: list[str]
+) -> None:
+    for name in ("bora.md", "sub/bora.md", "other-bora.md", "foehn.md"):
+        (tmp_path / "docs" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "docs" / name).write_text(f"{name} {options}")
+    command = ["ingest", str(tmp_path / "docs"), "--server", server.url, "--key", server.key, *options]
+    first = CliRunner().invoke(main, command)
+    assert (first.stdout, "older" in first.stderr) == ("4 ingested\n", False), first.output
+    (tmp_path / "docs" / "sub" / "bora.md").write_text(f"edited {options}")
+    second = CliRunner().invoke(main, command)
+    assert (second.exit_code, second.stdout) == (0, "1 ingested, 3 already there\n"), second.output
+    assert second.stderr.splitlines()[-1] == (
+        "1 file has an older version of the same name beside it: sub/bora.md; "
+        "a folder that is one of the [[sources]] has its versions replaced by `ragline sync`"
+    )
+    third = CliRunner().invoke(main, command)
+    assert (third.stdout, "older" in third.stderr) == ("4 already there\n", False), third.output
+
+
+def test_beside_a_server_what_is_retried_is_taken_up_by_it(
+    server: Running, tmp_path: Path, client: httpx.Client
+) -> None:
+    (tmp_path / "torn.pdf").write_text("%PDF-1.7 torn")
+    at = ("--data-dir", str(server.data_dir))
+    assert CliRunner().invoke(main, ["ingest", str(tmp_path), *at]).exit_code == 1
+    file_id = next(
+        file["id"] for file in client.get("/api/v1/files/").json()["items"] if file["filename"] == "torn.pdf"
+    )
+    done = CliRunner().invoke(main, ["retry", file_id, *at])
+    assert (done.exit_code, done.stdout) == (0, f"{file_id}: waits again; the running server takes it up\n")
 
 
 def test_a_sync_beside_a_server_is_a_run_in_its_prefect(server: Running, tmp_path: Path) -> None:

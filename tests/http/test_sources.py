@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +28,22 @@ location = "{folder}/absent"
 collection = "Nightly"
 cron = "0 3 * * 1-5"
 timezone = "Europe/Paris"
+
+
+[[sources]]
+name = "watched"
+kind = "folder"
+location = "{watched}"
+collection = "Watched"
+watch = true
 """
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("watched")
+    (folder / "there-before.md").write_text("# Avant\n\nLe bassin est profond de 3 mètres.\n", encoding="utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +52,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def syncing(tmp_path_factory: pytest.TempPathFactory, models_folder: Path, place: Path) -> Iterator[Running]:
+def syncing(
+    tmp_path_factory: pytest.TempPathFactory, models_folder: Path, place: Path, watched: Path
+) -> Iterator[Running]:
     data_dir = tmp_path_factory.mktemp("syncing")
     config = data_dir / "settings.toml"
-    config.write_text(TOML.format(folder=place))
+    config.write_text(TOML.format(folder=place, watched=watched))
     running = start(data_dir, models_folder, {"RAGLINE_CONFIG": str(config)})
     yield running
     running.stop()
@@ -83,8 +102,26 @@ def test_a_source_is_followed_on_its_schedule(syncing: Running, place: Path) -> 
     wait_for(lambda: names_in(syncing, "Manuel") == {"hiver.md", "deux.md"})
 
 
+def test_a_watched_folder_has_what_was_there_before_and_what_comes(syncing: Running, watched: Path) -> None:
+    wait_for(lambda: names_in(syncing, "Watched") == {"there-before.md"})
+    (watched / "new.md").write_text("# Nouveau\n\nLa vanne est rouge.\n", encoding="utf-8")
+    wait_for(lambda: names_in(syncing, "Watched") == {"there-before.md", "new.md"})
+
+
+def test_a_source_that_the_server_follows_is_not_forgotten(syncing: Running) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ragline", "forget", "manuel", "--data-dir", str(syncing.data_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=syncing.data_dir,
+    )
+    assert done.returncode == 1
+    assert "still follows source 'manuel': restart it" in done.stderr
+
+
 def test_each_source_is_a_deployment_with_its_schedule(syncing: Running) -> None:
-    wait_for(lambda: len(filtered(syncing, "deployments")) == 2)
+    wait_for(lambda: len(filtered(syncing, "deployments")) == 3)
     schedules = {each["name"]: each["schedules"] for each in filtered(syncing, "deployments")}
     assert isinstance(schedules["nightly"], list)
     assert schedules["nightly"][0]["schedule"]["cron"] == "0 3 * * 1-5"
@@ -107,9 +144,15 @@ def test_a_run_has_named_tasks_and_a_table(syncing: Running, place: Path) -> Non
 
 def test_a_source_that_is_not_there_fails_its_own_run_by_name(syncing: Running) -> None:
     [deployment] = [each for each in filtered(syncing, "deployments") if each["name"] == "nightly"]
-    made = httpx.post(
-        f"{prefect_url(syncing)}/deployments/{deployment['id']}/create_flow_run", json={}, timeout=10, trust_env=False
-    ).json()
+    run_it = f"{prefect_url(syncing)}/deployments/{deployment['id']}/create_flow_run"
+    answers: list[httpx.Response] = []
+
+    def made_one() -> bool:  # while much is written, Prefect's SQLite is locked at times
+        answers.append(httpx.post(run_it, json={}, timeout=30, trust_env=False))
+        return answers[-1].is_success
+
+    wait_for(made_one)
+    made = answers[-1].json()
 
     def state() -> dict[str, object]:
         found: dict[str, object] = httpx.get(
@@ -119,4 +162,5 @@ def test_a_source_that_is_not_there_fails_its_own_run_by_name(syncing: Running) 
 
     wait_for(lambda: state()["type"] == "FAILED")
     assert "nightly" in str(state()["message"])
+    wait_for(lambda: "the sync of source nightly failed" in syncing.logged)
     assert names_in(syncing, "Manuel") != set()

@@ -23,7 +23,7 @@ from ragline.session import open_ragline
 from tests.http.pool import Installation, family_of, installation, kill_family, until
 from tests.http.postgres import postgres
 from tests.http.running import Running
-from tests.test_blobs import s3, use_s3
+from tests.test_blobs import new_bucket, s3, use_s3
 from tests.vectors.qdrant_double import qdrant_double
 
 __all__ = ["s3"]
@@ -85,7 +85,8 @@ class Rows:
 @pytest.fixture
 def made(tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch, s3: str) -> Iterator[Installation]:
     use_s3(monkeypatch, s3)
-    with qdrant_double() as vectors, installation(tmp_path, models_folder, vectors, "s3://pool/files") as opened:
+    bucket = f"s3://{new_bucket()}/files"
+    with qdrant_double() as vectors, installation(tmp_path, models_folder, vectors, bucket) as opened:
         yield opened
 
 

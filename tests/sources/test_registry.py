@@ -128,6 +128,11 @@ async def test_a_kind_that_a_package_adds_is_found_by_name(opened: Open) -> None
     assert problem.endswith("known: folder, fsspec, s3, git, web, feed, broken, minutes")
 
 
+def test_what_cannot_be_watched_is_not_to_be_watched() -> None:
+    (problem,) = check_source(settings("web", "https://example.org").model_copy(update={"watch": True}))
+    assert "the kind 'web' cannot be watched" in problem
+
+
 @pytest.mark.usefixtures("package")
 def test_a_package_that_is_broken_is_named() -> None:
     (problem,) = check_source(settings("broken", "board"))
