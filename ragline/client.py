@@ -101,6 +101,7 @@ class Audit:
     chunks: int
     points: int
     blobs: int
+    young: int
 
 
 class Later(Exception):
@@ -227,7 +228,7 @@ class Client:
         """Have the server compare what it stores, and mend it with `repair`. Raises Forbidden for who may not."""
         said = await self._ask("POST" if repair else "GET", "/api/v1/audit", timeout_s=AUDIT_TIMEOUT_S)
         findings = [Finding(each["kind"], each["id"], each["detail"], each["repaired"]) for each in said["findings"]]
-        return Audit(findings, said["files"], said["chunks"], said["points"], said["blobs"])
+        return Audit(findings, said["files"], said["chunks"], said["points"], said["blobs"], said["young"])
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what `call` returns, called again as long as there is hope."""

@@ -76,6 +76,19 @@ def test_no_installation_is_an_error_and_none_is_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_forgetting_asks_first(tmp_path: Path) -> None:
+    (tmp_path / "ragline.db").touch()
+    code, output = invoke("forget", "notes", "--data-dir", tmp_path)
+    assert (code, "Delete all files that came from notes" in output, "Aborted" in output) == (1, True, True)
+
+
+@pytest.mark.parametrize("command", [["audit"], ["forget", "notes", "--yes"]])
+def test_a_command_that_makes_nothing_makes_no_installation(command: list[str], tmp_path: Path) -> None:
+    code, output = invoke(*command, "--data-dir", tmp_path / "none")
+    assert (code, "no installation in" in output) == (1, True)
+    assert not (tmp_path / "none").exists()
+
+
 def test_no_prefect_server_is_an_error_that_says_how_to_have_one(tmp_path: Path, dead_url: str) -> None:
     code, output = invoke("flows", "deploy", "--data-dir", tmp_path)
     assert (code, "ragline serve" in output) == (1, True)

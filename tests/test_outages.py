@@ -9,10 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
+from ragline.api.server import create_api
 from ragline.app import App, open_app
 from ragline.bootstrap import first_admin
 from ragline.config.settings import Blobs, Database, Queue, Settings, Vectors
@@ -124,3 +126,23 @@ async def test_what_was_in_hand_is_tried_again(
     assert (await audit(app, repair=False, grace_s=0.0)).findings == ()
     twice = len(FILES) if part == "records" else 0  # what could not be written down is calculated again
     assert len(embedder.embedded) <= len(FILES) + twice
+
+
+async def test_requests_are_told_to_come_again(installation: tuple[App, User, Shuts, dict[str, Gate]]) -> None:
+    app, admin, _, gates = installation
+    key = await app.records.users.add_key(admin.id, name="test")
+    api = create_api(app, admin=admin)
+    transport = httpx.ASGITransport(api, raise_app_exceptions=False)
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://ragline", headers=headers) as client:
+        assert (await client.get("/api/v1/files")).status_code == 200
+        await gates["records"].shut()
+        for path in ("/api/v1/files", "/api/v1/knowledge", "/api/models"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.json()) == (
+                503,
+                {"detail": "the database does not answer; try again soon"},
+            )
+            assert "Retry-After" in answer.headers
+        await gates["records"].open()
+        assert (await client.get("/api/v1/files")).status_code == 200

@@ -156,9 +156,10 @@ def sync(
 @click.command()
 @click.argument("name")
 @click.option("--keep-files", is_flag=True, help="Leave its files where they are, as if they had been uploaded.")
+@click.option("--yes", is_flag=True, help="Delete without asking.")
 @data_dir_option
 @config_option
-def forget(*, name: str, keep_files: bool, data_dir: Path | None, config_file: Path | None) -> None:
+def forget(*, name: str, keep_files: bool, yes: bool, data_dir: Path | None, config_file: Path | None) -> None:
     """Delete what came from a source that left ragline.toml.
 
     NAME is that of the source.
@@ -166,5 +167,7 @@ def forget(*, name: str, keep_files: bool, data_dir: Path | None, config_file: P
     settings = settings_of(config_file, data_dir)
     from ragline.cli.syncs import forget_source
 
+    if not (keep_files or yes):
+        click.confirm(f"Delete all files that came from {name}, also those it has no more?", abort=True)
     number = run(forget_source(settings, name, keep_files=keep_files))
     click.echo(f"{name}: {number} files {'kept' if keep_files else 'deleted'}")

@@ -32,7 +32,8 @@ def audit(repair: bool, verbose: bool, data_dir: Path | None, config_file: Path 
     rows = [(each.kind, each.id, "repaired" if each.repaired else "found", each.detail) for each in found.findings]
     print_table(("kind", "id", "state", "detail"), rows, all_rows=verbose)
     left = sum(not each.repaired for each in found.findings)
-    click.echo(f"{found.files} files, {found.chunks} passages, {found.points} points, {found.blobs} blobs")
+    young = f" ({found.young} of no file yet, and younger than an hour: left alone)" if found.young else ""
+    click.echo(f"{found.files} files, {found.chunks} passages, {found.points} points, {found.blobs} blobs{young}")
     click.echo(f"{len(found.findings) - left} repaired, {left} left" if repair else f"{left} findings")
     sys.exit(1 if left else 0)
 

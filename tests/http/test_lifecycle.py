@@ -85,6 +85,62 @@ def test_a_killed_server_leaves_no_process_and_no_ghost_run(tmp_path: Path, mode
         time.sleep(0.05)
 
 
+BUSY = "\n\n".join(f"# Part {part}\n\n" + f"Pump {part} gives {part * 37} litres. " * 20 for part in range(60))
+
+
+@pytest.mark.parametrize(
+    ("number", "prefect_dies"),
+    [
+        pytest.param(signal.SIGTERM, False, id="sigterm"),
+        pytest.param(signal.SIGINT, False, id="sigint"),
+        pytest.param(signal.SIGTERM, True, id="sigterm-after-prefect"),
+    ],
+)
+def test_it_stops_cleanly_while_a_file_is_embedded(
+    number: signal.Signals, prefect_dies: bool, tmp_path: Path, models_folder: Path
+) -> None:
+    running = start(tmp_path, models_folder)
+    with running.client() as client:
+        assert finished(client, upload(client, "a.md", "# A\n\nAlpha.\n")["id"])["flow_run_id"] is not None
+        busy = upload(client, "busy.md", BUSY)["id"]
+        deadline = time.monotonic() + 60
+        while client.get(f"/api/v1/files/{busy}/process/status").json()["stage"] != "embed":
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    if prefect_dies:
+        found = subprocess.run(
+            ["pgrep", "-P", str(running.process.pid), "-f", "prefect server"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for pid in found.stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.3)
+    running.process.send_signal(number)
+    assert running.process.wait(timeout=40) == 0
+    if not prefect_dies:
+        assert "Traceback" not in running.logged
+
+
+def test_a_prefect_server_that_dies_costs_a_file_seconds(tmp_path: Path, models_folder: Path) -> None:
+    running = start(tmp_path, models_folder)
+    with running.client() as client:
+        assert finished(client, upload(client, "a.md", "# A\n\nAlpha.\n")["id"])["flow_run_id"] is not None
+        found = subprocess.run(
+            ["pgrep", "-P", str(running.process.pid), "-f", "prefect server"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for pid in found.stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+        started = time.monotonic()
+        assert finished(client, upload(client, "b.md", "# B\n\nBeta.\n")["id"])["status"] == "completed"
+        assert time.monotonic() - started < 30
+    running.stop()
+
+
 def alive(pid: str) -> bool:
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()

@@ -110,7 +110,7 @@ def test_a_watched_folder_has_what_was_there_before_and_what_comes(syncing: Runn
 
 def test_a_source_that_the_server_follows_is_not_forgotten(syncing: Running) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "ragline", "forget", "manuel", "--data-dir", str(syncing.data_dir)],
+        [sys.executable, "-m", "ragline", "forget", "manuel", "--yes", "--data-dir", str(syncing.data_dir)],
         capture_output=True,
         text=True,
         check=False,
