@@ -18,7 +18,7 @@ DELIMITER = "__"
 
 OTHER_VARIABLES: Mapping[str, str] = {
     "RAGLINE_CONFIG": "Path of the settings file; without it `./ragline.toml` where that exists.",
-    "RAGLINE_URL": "Address of a running server, for `ragline ingest --server`, examples and clients.",
+    "RAGLINE_URL": "Address of a running server, for examples and clients.",
     "RAGLINE_KEY": "API key for a running server, for `ragline ingest --server`, examples and clients.",
 }
 """Variables with our prefix that are not settings, and what each is for."""

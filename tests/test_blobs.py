@@ -6,26 +6,22 @@ import hashlib
 import io
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from ragline.config.settings import Blobs as BlobSettings
 from ragline.connectors.blobs import Blobs, open_blobs
 from ragline.errors import NotFound, SetupError, TooLarge, Unavailable
+from tests.s3 import new_bucket, s3_server, use_s3
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as url:
+        yield url
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
@@ -38,26 +34,6 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             return open_blobs(BlobSettings(url=f"s3://{new_bucket()}/here"), data_dir=tmp_path)
         case _:
             return Blobs(fsspec.filesystem("memory"), f"/{request.node.name}")
-
-
-def use_s3(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """Name the server and a key as `docs/services.md` says."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_MAX_ATTEMPTS": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    fsspec.filesystem("s3").clear_instance_cache()
-
-
-def new_bucket() -> str:
-    """Make a bucket on the server that `use_s3` named."""
-    name = f"files-{uuid.uuid4().hex}"
-    fsspec.filesystem("s3").mkdir(name)
-    return name
 
 
 async def test_a_bucket_that_is_missing_loses_nothing_and_none_is_made(

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from ragline.api.server import create_api
@@ -25,7 +24,7 @@ from ragline.pipelines.audit import audit
 from ragline.types import FileRecord, Status, User
 from tests.gate import Gate, gate
 from tests.http.postgres import empty_database, postgres
-from tests.test_blobs import new_bucket, use_s3
+from tests.s3 import new_bucket, s3_server, use_s3
 from tests.test_ingest import Watching, finished, found, put
 from tests.vectors.qdrant_double import qdrant_double
 
@@ -70,10 +69,8 @@ def qdrant_port() -> Iterator[int]:
 
 @pytest.fixture
 def s3_port() -> Iterator[int]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
+    with s3_server() as url:
+        yield urlsplit(url).port or 0
 
 
 @pytest.fixture

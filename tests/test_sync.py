@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import pytest
-from moto.server import ThreadedMotoServer
 from sqlalchemy import select
 
 from ragline.app import Stores, open_stores
@@ -32,6 +31,7 @@ from ragline.pipelines.sync_plan import Row
 from ragline.pipelines.syncing import opened_sync, run_sync
 from ragline.retrieval.search import search
 from ragline.types import FileRecord, Scope, Status, User
+from tests.s3 import s3_server
 from tests.sources.conftest import Remote, s3_options
 from tests.sources.site import Page, Site, serving
 from tests.test_ingest import opened
@@ -698,11 +698,8 @@ class SitePlace:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as url:
+        yield url
 
 
 @pytest.fixture(params=["folder", "s3", "web"])

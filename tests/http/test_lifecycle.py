@@ -108,14 +108,7 @@ def test_it_stops_cleanly_while_a_file_is_embedded(
             assert time.monotonic() < deadline
             time.sleep(0.02)
     if prefect_dies:
-        found = subprocess.run(
-            ["pgrep", "-P", str(running.process.pid), "-f", "prefect server"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for pid in found.stdout.split():
-            os.kill(int(pid), signal.SIGKILL)
+        kill_prefect(running)
         time.sleep(0.3)
     running.process.send_signal(number)
     assert running.process.wait(timeout=40) == 0
@@ -123,18 +116,17 @@ def test_it_stops_cleanly_while_a_file_is_embedded(
         assert "Traceback" not in running.logged
 
 
+def kill_prefect(running: Running) -> None:
+    command = ["pgrep", "-P", str(running.process.pid), "-f", "prefect server"]
+    for pid in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split():
+        os.kill(int(pid), signal.SIGKILL)
+
+
 def test_a_prefect_server_that_dies_costs_a_file_seconds(tmp_path: Path, models_folder: Path) -> None:
     running = start(tmp_path, models_folder)
     with running.client() as client:
         assert finished(client, upload(client, "a.md", "# A\n\nAlpha.\n")["id"])["flow_run_id"] is not None
-        found = subprocess.run(
-            ["pgrep", "-P", str(running.process.pid), "-f", "prefect server"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        for pid in found.stdout.split():
-            os.kill(int(pid), signal.SIGKILL)
+        kill_prefect(running)
         started = time.monotonic()
         assert finished(client, upload(client, "b.md", "# B\n\nBeta.\n")["id"])["status"] == "completed"
         assert time.monotonic() - started < 30

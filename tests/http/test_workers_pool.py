@@ -23,10 +23,8 @@ from ragline.session import open_ragline
 from tests.http.pool import Installation, family_of, installation, kill_family, until
 from tests.http.postgres import postgres
 from tests.http.running import Running
-from tests.test_blobs import new_bucket, s3, use_s3
+from tests.s3 import new_bucket, s3_server, use_s3
 from tests.vectors.qdrant_double import qdrant_double
-
-__all__ = ["s3"]
 
 SMALL_FILES = 60
 LONG_CHARS = {"long-1.md": 300_000, "long-2.md": 110_000}
@@ -83,11 +81,11 @@ class Rows:
 
 
 @pytest.fixture
-def made(tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch, s3: str) -> Iterator[Installation]:
-    use_s3(monkeypatch, s3)
-    bucket = f"s3://{new_bucket()}/files"
-    with qdrant_double() as vectors, installation(tmp_path, models_folder, vectors, bucket) as opened:
-        yield opened
+def made(tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    with s3_server() as s3, qdrant_double() as vectors:
+        use_s3(monkeypatch, s3)
+        with installation(tmp_path, models_folder, vectors, f"s3://{new_bucket()}/files") as opened:
+            yield opened
 
 
 def test_a_run_that_is_started_twice_takes_files_under_two_names() -> None:

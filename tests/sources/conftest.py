@@ -19,13 +19,13 @@ from dulwich.refs import Ref
 from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
-from moto.server import ThreadedMotoServer
 
 from ragline.config.settings import Parsing, Source
 from ragline.connectors.sources import protocol
 from ragline.connectors.sources.registry import open_source
 from ragline.connectors.sources.web import Options, WebSource
 from ragline.connectors.workers import Workers
+from tests.s3 import s3_server
 
 from .documents import Open as OpenWeb
 from .site import Here, Site, serving
@@ -234,11 +234,8 @@ def git_server(wrap: Callable[[Any], Any], tmp_path: Path) -> Iterator[tuple[str
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with s3_server() as url:
+        yield url
 
 
 def s3_options(url: str) -> dict[str, Any]:
