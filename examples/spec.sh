@@ -24,7 +24,9 @@ call() {
     head -c 1500 "$work/$name"
     echo
     if [ "$got" != "$status" ] || ! check "$work/$name" "$condition"; then
-        echo "   NOT AS THE DOCUMENT SAYS: wanted HTTP $status and $condition"
+        echo "   NOT AS THE DOCUMENT SAYS: wanted HTTP $status and $condition; the answer ends with:"
+        tail -c 400 "$work/$name"
+        echo
         failures=$((failures + 1))
     fi
 }

@@ -128,12 +128,18 @@ def kept_signals() -> Iterator[None]:
             sigaction(int(number), handler, None)
 
 
+UNPARSED = "Failed to parse input"
+"""How llama.cpp's error begins when the whole of an answer, at its end, does not fit the form of the model's chats, as with
+half a character last. What was written until then is the answer."""
+
+
 class _Events:
     """Takes the events of one answer as llama.cpp calls back, in its thread."""
 
     def __init__(self, deliver: Callable[[str], None], gone: Callable[[], bool]) -> None:
         self.error: Mapping[str, Json] | None = None
         self._deliver = deliver
+        self._delivered = False
         self._gone = gone
         self._reason: Literal["stop", "length"] = "stop"
         self._usage: Mapping[str, float] = {}
@@ -142,13 +148,15 @@ class _Events:
     def take(self, event: Mapping[str, Any]) -> bool:
         """Return whether llama.cpp is to stop."""
         if "error" in event:
-            self.error = event["error"]
+            if not (self._delivered and str(event["error"].get("message")).startswith(UNPARSED)):
+                self.error = event["error"]
             return True
         if self._gone():
             return True
         for choice in event.get("choices", ()):
             if text := choice["delta"].get("content"):
                 self._deliver(text)
+                self._delivered = True
             if choice["finish_reason"] == "length":
                 self._reason = "length"
         self._usage = event.get("usage") or self._usage
