@@ -129,8 +129,8 @@ def kept_signals() -> Iterator[None]:
 
 
 UNPARSED = "Failed to parse input"
-"""How llama.cpp's error begins when the whole of an answer, at its end, does not fit the form of the model's chats, as with
-half a character last. What was written until then is the answer."""
+"""How llama.cpp's error begins when an answer, at its end, does not fit the form of the model's chats, as with half a
+character last. What was written until then is the answer."""
 
 
 class _Events:
