@@ -19,7 +19,7 @@ from ragline.connectors.records.changes import QUEUE
 from ragline.connectors.records.outage import is_outage
 from ragline.errors import RaglineError, Unavailable
 from ragline.flows.watched import Watched
-from ragline.pipelines.ingest import FAULT, Batch, Job, ingest
+from ragline.pipelines.ingest import FAULT, Batch, ingest
 from ragline.pipelines.tidy import keep_tidy
 from ragline.types import Claim, Lane
 
@@ -183,22 +183,25 @@ async def keep_watch(app: App, batch: Batch) -> None:
             if time.monotonic() - renewed > HEARTBEAT_S:
                 await app.records.queue.renew(batch.lease)
                 renewed = time.monotonic()
-            held = await app.records.queue.held(batch.lease)
+            await stop_unwanted(app, batch)
         except SQLAlchemyError as error:
             log.warning("no heartbeat: %s", error)
-            continue
-        for job in batch.live:
-            if job.file.id not in held:
-                job.drop()
-            elif not job.exempt and job.took() - job.exempt_s > app.settings.queue.time_limit_s:
-                await stop_slow(app, batch, job)
 
 
-async def stop_slow(app: App, batch: Batch, job: Job) -> None:
+async def stop_unwanted(app: App, batch: Batch) -> None:
+    held = await app.records.queue.held(batch.lease)
     limit_s = app.settings.queue.time_limit_s
-    job.error = f"{job.file.filename!r} took longer than {limit_s:g} s in all; split it or raise queue.time_limit_s"
-    await app.records.queue.fail(job.file.id, batch.lease, job.error)
-    job.drop()
+    for job in batch.live:
+        if job.file.id not in held:
+            job.drop()
+        elif not job.exempt and job.took() - job.exempt_s > limit_s:
+            reason = (
+                f"{job.file.filename!r} took longer than {limit_s:g} s in all; split it or raise queue.time_limit_s"
+            )
+            # written down first: cut off in this call, the job is still alive and its batch goes on with it
+            await app.records.queue.fail(job.file.id, batch.lease, reason)
+            job.error = job.error or reason
+            job.drop()
 
 
 async def upkeep(app: App) -> None:

@@ -176,7 +176,6 @@ async def test_cancelling_ends_the_work_on_a_long_file(
         assert await found(app, "words", file) == []
 
 
-@pytest.mark.skip(reason="hung once in six whole runs, cause not known yet")
 async def test_a_file_that_takes_too_long_fails_alone(
     tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +184,29 @@ async def test_a_file_that_takes_too_long_fails_alone(
         file = await finished(app, await put(app, admin, "long.md", LONG * 3))
         assert (file.status, file.failure) == (Status.FAILED, "permanent")
         assert "queue.time_limit_s" in str(file.error)
+
+
+async def test_a_file_is_never_stranded_by_a_watch_that_ends_while_it_stops_it(
+    tmp_path: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, models_folder, time_limit_s=0.05) as (app, admin, _):
+        await put(app, admin, "a.md", TEXT)
+        batch = Batch(await taken(app))
+        batch.jobs[0].seconds = 1.0
+        reached = asyncio.Event()
+
+        async def wait(*_: object) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(app.records.queue), "fail", wait)
+            watch = asyncio.create_task(runner.stop_unwanted(app, batch))
+            await reached.wait()
+            watch.cancel()
+            await asyncio.wait([watch])
+        await ingest(app, batch)
+        assert (await app.records.files.get(batch.jobs[0].file.id)).status is Status.COMPLETED
 
 
 async def test_a_small_file_is_done_before_a_long_one_that_came_first(tmp_path: Path, models_folder: Path) -> None:
