@@ -11,8 +11,8 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -140,19 +140,21 @@ class Blobs:
             raise away(error) from error
 
     def _fetch(self, key: str, path: Path) -> None:
-        try:
+        with self._found(key):
             self._fs.get_file(self._path(key), str(path))
-        except FileNotFoundError as error:
-            self._check_root(error)
-            raise _lost(key) from error
 
     def _get(self, key: str) -> bytes:
-        try:
+        with self._found(key):
             content: bytes = self._fs.cat_file(self._path(key))
+        return content
+
+    @contextmanager
+    def _found(self, key: str) -> Iterator[None]:
+        try:
+            yield
         except FileNotFoundError as error:
             self._check_root(error)
             raise _lost(key) from error
-        return content
 
     def _names(self, folder: str) -> list[tuple[str, float]]:
         try:

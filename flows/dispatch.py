@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from ragline.app import App
+from ragline.background import in_background
 from ragline.connectors.records.changes import QUEUE
 from ragline.flows.prefect_server import PrefectServer
 from ragline.flows.runner import BATCH_BYTES, BATCH_FILES, upkeep
@@ -36,16 +37,8 @@ START_S = 300.0
 @asynccontextmanager
 async def dispatching(app: App, prefect: PrefectServer) -> AsyncIterator[None]:
     """Have workers ingest what waits, for the length of the block."""
-    tasks = [
-        asyncio.create_task(dispatch(app, prefect), name="dispatch"),
-        asyncio.create_task(upkeep(app), name="upkeep"),
-    ]
-    try:
+    async with in_background(dispatch(app, prefect), upkeep(app)):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def dispatch(app: App, prefect: PrefectServer) -> None:

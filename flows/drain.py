@@ -19,6 +19,7 @@ from prefect.states import Completed
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App, open_app
+from ragline.background import in_background
 from ragline.config.environment import quiet_libraries
 from ragline.config.load import load_settings
 from ragline.config.settings import Settings
@@ -83,12 +84,8 @@ async def busy(app: App, owner: str) -> bool:
 @asynccontextmanager
 async def alive(run_id: str) -> AsyncIterator[None]:
     """Let Prefect know for the length of the block that the process of this run lives."""
-    beating = asyncio.create_task(beat(run_id), name="beat")
-    try:
+    async with in_background(beat(run_id)):
         yield
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
 
 
 async def beat(run_id: str) -> None:

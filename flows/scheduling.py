@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from ragline.app import Stores
+from ragline.background import in_background
 from ragline.config.environment import child_environment
 from ragline.config.settings import Settings
 from ragline.config.settings import Source as SourceSettings
@@ -40,21 +41,9 @@ STOP_S = 2.0
 async def schedules(stores: Stores, prefect: PrefectServer) -> AsyncIterator[None]:
     """Run the syncs of all sources when they are due, for the length of the block."""
     settings = stores.settings
-    tasks = [
-        asyncio.create_task(keep_child(settings, prefect), name="schedules"),
-        asyncio.create_task(catch_up(stores, prefect), name="overdue syncs"),
-    ]
-    tasks += [
-        asyncio.create_task(watch(settings, source, prefect), name=f"watch {source.name}")
-        for source in settings.sources
-        if source.watch
-    ]
-    try:
+    watches = [watch(settings, source, prefect) for source in settings.sources if source.watch]
+    async with in_background(keep_child(settings, prefect), catch_up(stores, prefect), *watches):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def catch_up(stores: Stores, prefect: PrefectServer) -> None:
@@ -115,7 +104,7 @@ async def watch(settings: Settings, source: SourceSettings, prefect: PrefectServ
     workers = Workers(settings.parsing)
     folder = settings.data_dir / "sources" / source.name
     opened = open_source(source, folder=folder, workers=workers, max_bytes=settings.server.max_upload_bytes)
-    if not isinstance(opened, Watched):
+    if not isinstance(opened, Watched):  # an opener of another package, which is not a class
         log.warning("source %s: the kind %r cannot be watched; give it cron or interval_s", source.name, source.kind)
         return
     silent = False

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import Stores
+from ragline.background import in_background
 from ragline.connectors.records.changes import SOURCES
 from ragline.connectors.records.sources import Ended
 
@@ -22,15 +23,11 @@ TOGETHER_S = 1.0
 @asynccontextmanager
 async def ends_told(stores: Stores) -> AsyncIterator[None]:
     """Log the ends of syncs for the length of the block."""
-    task = asyncio.create_task(tell(stores), name="ends of syncs")
-    try:
+    async with in_background(follow(stores)):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
-async def tell(stores: Stores) -> None:
+async def follow(stores: Stores) -> None:
     """Log each end for ever; a source that fails again for the same reason is not told again."""
     known: dict[str, Ended] | None = None
     with stores.records.changes.watching(SOURCES) as told:

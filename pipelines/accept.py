@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from ragline.app import Stores
 from ragline.connectors.blobs import new_blob_key
 from ragline.connectors.records.files import new_id
-from ragline.errors import BadInput, NotFound, TooMany, Unavailable
+from ragline.connectors.records.outage import away
+from ragline.errors import BadInput, NotFound, TooMany
 from ragline.pipelines.parse import content_type_of
 from ragline.types import FileRecord, Json, User
 
@@ -54,7 +55,7 @@ async def accept(
     except SQLAlchemyError as error:
         await stores.blobs.delete(blob)
         if not isinstance(error, IntegrityError):
-            raise Unavailable(f"the records cannot be written now: {error.__class__.__name__}") from error
+            raise away(error) from error
         raise NotFound(f"no collection {collection_id!r} or no directory {directory_id!r} any more") from error
 
 

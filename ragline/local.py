@@ -58,7 +58,7 @@ async def found_server(settings: Settings) -> Running | None:
 def check_installed(settings: Settings) -> None:
     """Raise SetupError where there is no installation: a command that makes nothing must not make an empty one."""
     if settings.database.url is None and not (settings.data_dir / "ragline.db").exists():
-        raise SetupError(f"no installation in {str(settings.data_dir)!r}: name --data-dir, or ingest something first")
+        raise SetupError(f"no installation in {str(settings.data_dir)!r}: start `ragline serve`, or name --data-dir")
 
 
 @asynccontextmanager
@@ -70,6 +70,15 @@ async def known_records(settings: Settings) -> AsyncIterator[Records]:
         yield records
     finally:
         await records.close()
+
+
+async def new_key(settings: Settings, *, name: str) -> str:
+    """Return a new API key of the first administrator. Raises SetupError where there is no installation yet."""
+    async with known_records(settings) as records:
+        admin = await records.users.first_admin()
+        if admin is None:
+            raise SetupError("there is no administrator yet: start `ragline serve` first")
+        return await records.users.add_key(admin.id, name=name)
 
 
 class Warnings(logging.Handler):

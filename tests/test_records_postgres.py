@@ -20,6 +20,9 @@ from ragline.connectors.records.changes import QUEUE
 from ragline.connectors.records.store import Records, open_records
 from ragline.errors import SetupError
 from tests.http.postgres import empty_database, postgres
+from tests.test_queue import put, records
+
+__all__ = ("records",)  # a fixture, used by its name
 
 HEARD_S = 0.5
 OPEN = """
@@ -44,35 +47,11 @@ def host() -> str:
 
 
 @pytest.fixture
-async def records(database: Database, tmp_path: Path) -> AsyncIterator[Records]:
-    opened = await open_records(database, data_dir=tmp_path)
-    await opened.users.add(name="ada", email="ada@example.org", role="admin", password_hash=None)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
 async def other(database: Database, tmp_path: Path) -> AsyncIterator[Records]:
     """The same records, as another process has them: connections and waiters of its own."""
     opened = await open_records(database, data_dir=tmp_path)
     yield opened
     await opened.close()
-
-
-async def put(records: Records, *file_ids: str) -> None:
-    owner = await records.users.first_admin()
-    assert owner is not None
-    for file_id in file_ids:
-        await records.files.add(
-            file_id=file_id,
-            user_id=owner.id,
-            filename=f"{file_id}.txt",
-            content_type="text/plain",
-            size_bytes=10,
-            sha256="0" * 64,
-            blob=f"files/{file_id}",
-            metadata={},
-        )
 
 
 async def backends(records: Records, state: str) -> list[Any]:

@@ -25,11 +25,12 @@ from ragline.connectors.records.directories import Directories
 from ragline.connectors.records.embeddings import Embeddings
 from ragline.connectors.records.files import Files
 from ragline.connectors.records.members import Members
+from ragline.connectors.records.outage import away
 from ragline.connectors.records.queue import Queue
 from ragline.connectors.records.removals import Removals
 from ragline.connectors.records.sources import Sources
 from ragline.connectors.records.users import Users
-from ragline.errors import SetupError, Unavailable
+from ragline.errors import SetupError
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +59,7 @@ class Records:
             async with self.engine.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")
         except SQLAlchemyError as error:
-            log.warning("the database does not answer: %s", getattr(error, "orig", error))
-            raise Unavailable("the database does not answer; try again soon") from error
+            raise away(error) from error
 
     @asynccontextmanager
     async def alone(self, task: str) -> AsyncIterator[bool]:

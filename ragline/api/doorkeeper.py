@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragline.api.caller import identify
-from ragline.api.errors import away, response_of
-from ragline.connectors.records.outage import is_outage
+from ragline.api.errors import response_of
+from ragline.connectors.records.outage import away, is_outage
 from ragline.errors import RaglineError, TooLarge
 
 OPEN_PATHS = ("/", "/health", "/health/db", "/ready", "/api/version", "/docs", "/openapi.json")

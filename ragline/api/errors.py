@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 
-from ragline.connectors.records.outage import is_outage
+from ragline.connectors.records.outage import away, is_outage
 from ragline.errors import BackendError, NotReady, RaglineError, TooMany, Unavailable
 
 log = logging.getLogger(__name__)
@@ -35,12 +35,6 @@ async def wait(_: Request, error: Exception) -> Response:
     if not is_outage(error):
         raise error
     return response_of(away(error))
-
-
-def away(error: Exception) -> Unavailable:
-    """Return what the caller is told; why is for the log."""
-    log.warning("the database does not answer: %s", getattr(error, "orig", error))
-    return Unavailable("the database does not answer; try again soon")
 
 
 async def hide(_: Request, __: Exception) -> Response:

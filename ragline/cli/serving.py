@@ -60,6 +60,6 @@ def key(name: str, data_dir: Path | None, config_file: Path | None) -> None:
     It is printed this once; keys made before stay valid.
     """
     settings = settings_of(config_file, data_dir)
-    from ragline.bootstrap import new_key
+    from ragline.local import new_key
 
     click.echo(asyncio.run(new_key(settings, name=name)))
