@@ -35,7 +35,7 @@ FILES = {
 
 
 class Shuts(Watching):
-    """An embedder that shuts a gate when it is first asked for passages, and opens it again AWAY_S later."""
+    """An embedder that shuts a gate when it has first embedded passages, and opens it again AWAY_S later."""
 
     gate: Gate | None = None
     back: asyncio.Task[None] | None = None
@@ -45,11 +45,12 @@ class Shuts(Watching):
         self.was_shut = asyncio.Event()
 
     async def embed_passages(self, texts: Sequence[str]) -> Matrix:
+        vectors = await super().embed_passages(texts)  # first: it may take longer than the gate is shut
         if self.gate is not None and self.back is None:
             await self.gate.shut()
             self.back = asyncio.create_task(self._open(self.gate))
             self.was_shut.set()
-        return await super().embed_passages(texts)
+        return vectors
 
     async def _open(self, gate: Gate) -> None:
         await asyncio.sleep(AWAY_S)
