@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App
+from ragline.background import in_background
 from ragline.connectors.records.changes import QUEUE
 from ragline.connectors.records.outage import is_outage
 from ragline.errors import RaglineError, Unavailable
@@ -36,8 +37,6 @@ WATCH_S = 1.0
 HEARTBEAT_S = 15.0
 MAX_PAUSE_S = 60.0
 """Longest pause of a lane while services fail."""
-STOP_S = 5.0
-"""How long what runs may take to end before it is told once more."""
 NO_RECORDS = "the records could not be read or written; the file is tried again"
 LANES: Sequence[Lane] = ("small", "large")
 
@@ -52,15 +51,10 @@ async def ingesting(app: App, watched: Watched | None = None, *, owner: str | No
     released = await app.records.queue.release(owner, died=True)
     if released:
         log.info("back in the queue after an interrupted run: %d files", released)
-    tasks = {asyncio.create_task(work(app, lane, owner, watched), name=f"ingest {lane}") for lane in LANES}
-    tasks.add(asyncio.create_task(upkeep(app), name="upkeep"))
     try:
-        yield
+        async with in_background(*(work(app, lane, owner, watched) for lane in LANES), upkeep(app)):
+            yield
     finally:
-        while tasks:
-            for task in tasks:
-                task.cancel()
-            _, tasks = await asyncio.wait(tasks, timeout=STOP_S)  # a library may have swallowed the first
         await app.records.queue.release(owner, died=False)
         if watched:
             await watched.close()

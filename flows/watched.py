@@ -119,11 +119,11 @@ class Watched:
         from prefect.context import get_settings_context
         from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-        if self._signals_are_ours:
-            import prefect.flow_engine
-
-            setattr(prefect.flow_engine, "capture_sigterm", nullcontext)  # noqa: B010  # there is no setting for it
         if self._settings is None:
+            if self._signals_are_ours:
+                import prefect.flow_engine
+
+                setattr(prefect.flow_engine, "capture_sigterm", nullcontext)  # noqa: B010  # there is no setting for it
             quick = {PREFECT_API_URL: self._prefect.api_url, PREFECT_CLIENT_MAX_RETRIES: RETRIES}
             with temporary_settings(quick):
                 self._settings = get_settings_context()

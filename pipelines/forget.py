@@ -17,7 +17,7 @@ from ragline.errors import Conflict, NotFound
 async def left_over(stores: Stores) -> list[str]:
     """Return the names of sources that were synced once and are not in the settings any more, sorted."""
     named = {source.name for source in stores.settings.sources}
-    return [name for name in await stores.records.sources.names() if name not in named]
+    return [name for name in sorted(await stores.records.sources.ends()) if name not in named]
 
 
 async def forget(stores: Stores, name: str, *, keep_files: bool = False) -> int:
@@ -29,7 +29,7 @@ async def forget(stores: Stores, name: str, *, keep_files: bool = False) -> int:
     if any(source.name == name for source in stores.settings.sources):
         raise Conflict(f"source {name!r} is in the settings: its next sync would take all in again; take it out first")
     sources = stores.records.sources
-    known = await sources.names()
+    known = sorted(await sources.ends())
     if name not in known:
         raise NotFound(f"no source {name!r} was ever synced here; known: {', '.join(known) or 'none'}")
     user = await stores.records.users.first_admin()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -123,7 +123,7 @@ class Sources:
             files, entries.c.file_id == files.c.id
         )
         told = select(files.c.id, files.c.sha256, files.c.metadata["path"].as_string().label("path")).where(
-            files.c.metadata[SOURCE_KEY].as_string() == name, files.c.user_id == user_id
+            taken_in(name, user_id)
         )
         async with self._engine.connect() as connection:
             row = (await connection.execute(select(sources).where(sources.c.name == name))).first()
@@ -142,11 +142,6 @@ class Sources:
         async with self._engine.connect() as connection:
             return {row.name: Ended(row.error, row.synced_at) for row in await connection.execute(query)}
 
-    async def names(self) -> list[str]:
-        """Return the names of all sources that were ever synced, sorted."""
-        async with self._engine.connect() as connection:
-            return list(await connection.scalars(select(sources.c.name).order_by(sources.c.name)))
-
     async def forget(self, name: str, lease: str) -> None:
         """Drop all that is known of a source, the lease too; its files are not touched."""
         async with self._engine.begin() as connection:
@@ -156,7 +151,7 @@ class Sources:
 
     async def file_ids(self, name: str, user_id: str) -> list[str]:
         """Return the ids of the files of a source, those that a sync took in and could not note included."""
-        marked = select(files.c.id).where(files.c.metadata[SOURCE_KEY].as_string() == name, files.c.user_id == user_id)
+        marked = select(files.c.id).where(taken_in(name, user_id))
         noted = select(entries.c.file_id).where(entries.c.source == name, entries.c.file_id.is_not(None))
         async with self._engine.connect() as connection:
             return list(await connection.scalars(marked.union(noted)))
@@ -223,6 +218,11 @@ class Sources:
         held = update(sources).where(sources.c.name == name, sources.c.lease == lease)
         if not (await connection.execute(held.values(lease_until=time.time() + LEASE_S))).rowcount:
             raise Conflict(f"source {name!r}: another sync has taken over, this one stood still for {LEASE_S:g} s")
+
+
+def taken_in(name: str, user_id: str) -> ColumnElement[bool]:
+    """Return which rows of `files` a sync of this source took in, for this user."""
+    return and_(files.c.metadata[SOURCE_KEY].as_string() == name, files.c.user_id == user_id)
 
 
 def this_process() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import sqlite3
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -31,8 +30,6 @@ from ragline.connectors.records.removals import Removals
 from ragline.connectors.records.sources import Sources
 from ragline.connectors.records.users import Users
 from ragline.errors import SetupError
-
-log = logging.getLogger(__name__)
 
 MIGRATIONS = "ragline.connectors.records:migrations"
 

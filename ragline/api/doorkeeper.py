@@ -9,8 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragline.api.caller import identify
-from ragline.api.errors import response_of
-from ragline.connectors.records.outage import away, is_outage
+from ragline.api.errors import response_of, wait
 from ragline.errors import RaglineError, TooLarge
 
 OPEN_PATHS = ("/", "/health", "/health/db", "/ready", "/api/version", "/docs", "/openapi.json")
@@ -46,9 +45,7 @@ class Doorkeeper:
             await response_of(error)(scope, receive, send)
             return
         except SQLAlchemyError as error:
-            if not is_outage(error):
-                raise
-            await response_of(away(error))(scope, receive, send)
+            await (await wait(request, error))(scope, receive, send)
             return
         except ValueError:
             await JSONResponse({"detail": "Content-Length is not a number"}, 400)(scope, receive, send)
