@@ -39,9 +39,17 @@ class Auth(Section):
         None, description="Signs session tokens; without it one is made and kept in the data folder."
     )
     session_days: float = Field(28.0, gt=0, description="How long a session token is valid, in days.")
-    signup: Literal["first", "closed"] = Field(
-        "first", description="first: the first account signed up is the administrator, then sign-up closes."
+    signup: Literal["first", "closed", "open"] = Field(
+        "first",
+        description="first: the first account signed up is the administrator, then it closes; open: it stays open.",
     )
+    default_role: Literal["pending", "user"] = Field(
+        "pending", description="Role of who signs up; pending: an administrator admits them."
+    )
+    max_failures: int = Field(
+        10, gt=0, description="Failed sign-ins to one account, or from one address, before more are answered 429."
+    )
+    failure_window_s: float = Field(300.0, gt=0, description="For how long a failed sign-in counts, in seconds.")
 
 
 class Database(Section):
@@ -143,6 +151,23 @@ class Source(Section):
     secrets: dict[str, SecretStr] = Field({}, description="The same for passwords and keys.")
 
 
+class Quotas(Section):
+    """What each user may have who is no administrator; without a number there is no limit."""
+
+    max_files: int | None = Field(None, gt=0, description="Files of one user.")
+    max_bytes: int | None = Field(None, gt=0, description="Bytes of all files of one user.")
+    max_tokens_per_day: int | None = Field(
+        None, gt=0, description="Tokens, prompts and answers together, from midnight to midnight UTC."
+    )
+
+
+class Events(Section):
+    """The log of who did what, without contents."""
+
+    enabled: bool = Field(True, description="Write down every request that changes something or asks a model.")
+    keep_days: float = Field(90.0, gt=0, description="Older entries are deleted, in days.")
+
+
 class Chunking(Section):
     """How documents are cut into passages."""
 
@@ -156,6 +181,9 @@ class Retrieval(Section):
     top_k: int = Field(8, gt=0, le=200, description="Passages put before the model.")
     candidates: int = Field(50, gt=0, le=1000, description="Passages each of the two searches brings to the fusion.")
     context_tokens: int = Field(3000, gt=0, description="Most tokens of passages put before the model.")
+    full_tokens: int = Field(
+        32_000, gt=0, description="Most tokens of whole documents in one chat, for references that ask for all of it."
+    )
 
 
 class Connection(Section):
@@ -165,6 +193,9 @@ class Connection(Section):
     kind: Literal["ollama", "openai", "embedded", "functions"] = Field(description="Wire format of the back end.")
     url: str | None = Field(None, description="Base URL; for openai it ends in /v1.")
     api_key: SecretStr | None = Field(None, description="Key sent to the back end.")
+    prefix: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_-]{1,40}$", description="Put before the names of its models, with a dot."
+    )
     timeout_s: float = Field(300.0, gt=0, description="Longest silence of the back end, in seconds.")
 
 
@@ -187,6 +218,7 @@ class Models(Section):
         dict.fromkeys(SPEC_NAMES, ("smollm2:135m", "extractive")),
         description="Other names for models, used where no back end knows the name; the first target that exists wins.",
     )
+    functions_dir: Path = Field(Path("functions"), description="Folder of your own models, Python files.")
     list_ttl_s: float = Field(30.0, ge=0, description="How long a back end's list of models is kept, in seconds.")
     list_timeout_s: float = Field(1.0, gt=0, description="Longest wait for a back end's list, in seconds.")
 
@@ -245,6 +277,8 @@ class Settings(BaseSettings):
     embedded_models: EmbeddedModels = EmbeddedModels()
     prefect: Prefect = Prefect()
     queue: Queue = Queue()
+    quotas: Quotas = Quotas()
+    events: Events = Events()
     sources: tuple[Source, ...] = Field((), description="Where documents come from.")
 
     @classmethod

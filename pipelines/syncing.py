@@ -80,7 +80,7 @@ async def opened_sync(
     )
     user = await stores.records.users.first_admin()
     if user is None:  # a dry run makes none: they would have a key that nobody was shown
-        user = NOBODY if dry_run else (await first_admin(stores.records.users, settings.auth))[0]
+        user = NOBODY if dry_run else (await first_admin(stores.records, settings.auth))[0]
     sync = Sync(stores, chosen, source, user, dry_run=dry_run, force=force)
     try:
         yield sync

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import uvicorn
 
-from ragline.api.server import create_api
+from ragline.api.server import create_api, events_written
 from ragline.app import App, open_app
 from ragline.bootstrap import first_admin
 from ragline.config.settings import Settings
@@ -28,7 +28,7 @@ async def own_app(settings: Settings) -> AsyncIterator[tuple[App, User, str | No
     Gives the first administrator too, and their API key where it was made just now.
     """
     async with open_app(settings) as app:
-        admin, key = await first_admin(app.records.users, settings.auth)
+        admin, key = await first_admin(app.records, settings.auth)
         async with ingesting(app):
             yield app, admin, key if settings.auth.enabled and settings.auth.bootstrap_key is None else None
 
@@ -36,8 +36,9 @@ async def own_app(settings: Settings) -> AsyncIterator[tuple[App, User, str | No
 @asynccontextmanager
 async def serving(app: App, admin: User) -> AsyncIterator[str]:
     """Serve the API on a free port of this machine for the length of the block, and give its address."""
+    api = create_api(app, admin=admin)
     config = uvicorn.Config(
-        create_api(app, admin=admin),
+        api,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -48,7 +49,8 @@ async def serving(app: App, admin: User) -> AsyncIterator[str]:
         server = Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]), name="server")
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            async with events_written(api):
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             await task

@@ -42,12 +42,12 @@ async def a_server(settings: Settings) -> AsyncIterator[Server]:
             admin = await records.users.first_admin()
         if admin is None:
             raise SetupError(f"the server at {running.url} has other records than these settings: give --server, --key")
-        yield Server(running.url, Sessions.of(settings).token(admin.id)[0])
+        yield Server(running.url, Sessions.of(settings).token(admin)[0])
         return
     from ragline.alone import own_app, serving
 
     async with own_app(settings) as (app, admin, new_key), serving(app, admin) as url:
-        yield Server(url, Sessions.of(settings).token(admin.id)[0], new_key)
+        yield Server(url, Sessions.of(settings).token(admin)[0], new_key)
 
 
 async def found_server(settings: Settings) -> Running | None:
@@ -78,7 +78,8 @@ async def new_key(settings: Settings, *, name: str) -> str:
         admin = await records.users.first_admin()
         if admin is None:
             raise SetupError("there is no administrator yet: start `ragline serve` first")
-        return await records.users.add_key(admin.id, name=name)
+        key, _ = await records.keys.add(admin.id, name=name)
+        return key
 
 
 class Warnings(logging.Handler):

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 
-from ragline.api.server import create_api
+from ragline.api.server import create_api, events_written
 from ragline.app import App, Stores, check_sources, open_app, prepare_folder
 from ragline.bootstrap import first_admin
 from ragline.config.environment import quiet_libraries
@@ -53,7 +53,7 @@ async def run(settings: Settings, *, say: Say) -> None:
 
 
 async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None, say: Say) -> None:
-    admin, key = await first_admin(app.records.users, app.settings.auth)
+    admin, key = await first_admin(app.records, app.settings.auth)
     api = create_api(app, admin=admin, runs_url=prefect.ui_url if prefect else None)
     config = uvicorn.Config(
         api,
@@ -70,7 +70,7 @@ async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None
     sources = tuple(source.name for source in app.settings.sources)
     api_url = prefect.api_url if prefect else None
     with noted(app.settings.data_dir, url=url, prefect_api_url=api_url, sources=sources):
-        async with working(app, prefect):
+        async with working(app, prefect), events_written(api):
             await Server(config, app).serve(sockets=[listener])
 
 

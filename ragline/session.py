@@ -149,7 +149,7 @@ class open_ragline:
         quiet_libraries()
         async with AsyncExitStack() as stack:
             app = await stack.enter_async_context(open_app(self._settings))
-            user, _ = await first_admin(app.records.users, self._settings.auth)
+            user, _ = await first_admin(app.records, self._settings.auth)
             await stack.enter_async_context(ingesting(app))
             self._async = stack.pop_all()
             return Ragline(app, user)

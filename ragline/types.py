@@ -15,6 +15,11 @@ Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json
 
 Role = Literal["admin", "user", "pending"]
 
+Permission = Literal["read", "write"]
+
+EVERYBODY = "*"
+"""In a grant, all users that are admitted."""
+
 
 class Status(StrEnum):
     """Where a file stands. Only `COMPLETED` files have passages that a search can find."""
@@ -36,16 +41,66 @@ Lane = Literal["small", "large"]
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who asks. `admin` may read everything; `pending` nothing."""
+    """Who asks. `admin` may read everything; `pending` nothing.
+
+    `collections`: an API key may be limited to these collections and the files in them, whatever its owner may see.
+    `session_stamp`: session tokens with another stamp are of before a new password or role.
+    """
 
     id: str
     name: str
     email: str
     role: Role
+    session_stamp: int = 0
+    collections: frozenset[str] | None = None
 
     @property
     def is_admin(self) -> bool:
         return self.role == "admin"
+
+    @property
+    def sees_all(self) -> bool:
+        return self.is_admin and self.collections is None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as administrators see them. Times are Unix seconds; `last_active_at` is exact to some minutes."""
+
+    user: User
+    created_at: int
+    updated_at: int
+    last_active_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is known of an API key; the key itself is not. `hint` shows its ends. Times are Unix seconds.
+
+    `routes`: prefixes of the paths it may call, None for all. `collections`: what it may see, None for all that its
+    owner may. `last_used_at` is exact to some minutes.
+    """
+
+    id: str
+    user_id: str
+    name: str
+    hint: str
+    routes: Sequence[str] | None
+    collections: Sequence[str] | None
+    created_at: int
+    expires_at: int | None
+    last_used_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right of a user, or of EVERYBODY, on a collection that is another's. `write` includes `read`."""
+
+    id: str
+    collection_id: str
+    user_id: str
+    permission: Permission
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +144,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class CollectionRecord:
-    """A knowledge collection: a named set of files of one owner."""
+    """A knowledge collection: a named set of files, of one owner, who may share it."""
 
     id: str
     user_id: str
@@ -97,6 +152,15 @@ class CollectionRecord:
     description: str
     created_at: int
     updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCollection:
+    """A collection as one user may use it: `writable` tells whether they may change what is in it."""
+
+    record: CollectionRecord
+    grants: Sequence[Grant]
+    writable: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ragline.app import App
@@ -66,7 +66,7 @@ async def answer(prepared: Prepared) -> Mapping[str, Json]:
     return completion if prepared.sources is None else {"sources": prepared.sources, **completion}
 
 
-def stream(prepared: Prepared) -> AsyncIterator[bytes]:
+def stream(prepared: Prepared) -> AsyncGenerator[bytes, None]:
     """Yield the back end's server-sent events as they come."""
     return prepared.backend.stream_chat(prepared.request)
 

@@ -46,12 +46,24 @@ async def resolve(app: App, refs: Sequence[Ref], user: User) -> Resolved:
                 file_ids.append(frozenset([(await ready(app, file, deadline)).id]))
             case CollectionRef(id=collection_id):
                 file_ids.append(await ready_files(app, collection_id, user, deadline))
-    scope = Scope(
-        file_ids=frozenset(ref.id for ref in refs if isinstance(ref, FileRef)),
-        collection_ids=frozenset(ref.id for ref in refs if isinstance(ref, CollectionRef)),
-        user_id=None if user.is_admin else user.id,
+    named = frozenset(ref.id for ref in refs if isinstance(ref, FileRef))
+    collection_ids = frozenset(ref.id for ref in refs if isinstance(ref, CollectionRef))
+    return Resolved(refs, file_ids, await scope_for(app, user, file_ids=named, collection_ids=collection_ids))
+
+
+async def scope_for(
+    app: App, user: User, *, file_ids: frozenset[str] = frozenset(), collection_ids: frozenset[str] = frozenset()
+) -> Scope:
+    """Return the scope of a search in what was named, as far as this user may see it."""
+    if user.sees_all:
+        return Scope(file_ids, collection_ids)
+    through = await app.records.members.visible_through(file_ids, user) if file_ids else set()
+    return Scope(
+        file_ids,
+        collection_ids,
+        user_id=user.id if user.collections is None else "",  # nobody's: what a limited key sees lies in collections
+        shared_collection_ids=collection_ids | through,
     )
-    return Resolved(refs, file_ids, scope)
 
 
 async def ready(app: App, file: FileRecord, deadline: float) -> FileRecord:

@@ -213,7 +213,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 async def waiting(stores: Stores, name: str) -> FileRecord:
     """A file in the queue, of which nothing but its row is there."""
-    admin, _ = await first_admin(stores.records.users, stores.settings.auth)
+    admin, _ = await first_admin(stores.records, stores.settings.auth)
     return await stores.records.files.add(
         file_id=f"id-of-{name}",
         user_id=admin.id,

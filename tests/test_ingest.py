@@ -80,7 +80,7 @@ async def opened(tmp_path: Path, models_folder: Path, **queue: float) -> AsyncIt
         (tmp_path / "models").symlink_to(models_folder)
     async with open_app(Settings(data_dir=tmp_path, queue=Queue.model_validate(queue))) as app:
         embedder = Watching(app.embedder)
-        admin, _ = await first_admin(app.records.users, app.settings.auth)
+        admin, _ = await first_admin(app.records, app.settings.auth)
         yield replace(app, embedder=embedder, workers=Here(app.settings.parsing)), admin, embedder
 
 

@@ -100,7 +100,7 @@ async def installation(
         )
         app = await stack.enter_async_context(open_app(settings))
         embedder = Shuts(app.embedder)
-        admin, _ = await first_admin(app.records.users, app.settings.auth)
+        admin, _ = await first_admin(app.records, app.settings.auth)
         yield replace(app, embedder=embedder), admin, embedder, gates
 
 
@@ -128,7 +128,7 @@ async def test_what_was_in_hand_is_tried_again(
 
 async def test_requests_are_told_to_come_again(installation: tuple[App, User, Shuts, dict[str, Gate]]) -> None:
     app, admin, _, gates = installation
-    key = await app.records.users.add_key(admin.id, name="test")
+    key, _ = await app.records.keys.add(admin.id, name="test")
     api = create_api(app, admin=admin)
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {key}"}

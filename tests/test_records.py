@@ -94,9 +94,9 @@ async def test_linking_what_is_not_there_is_not_found(records: Records) -> None:
 
 async def test_a_key_finds_its_user_and_is_not_stored(records: Records) -> None:
     ada = await user(records)
-    key = await records.users.add_key(ada.id, name="k")
-    assert await records.users.by_key(key) == ada
-    assert await records.users.by_key(key + "0") is None
+    key, known = await records.keys.add(ada.id, name="k")
+    assert await records.keys.identify(key) == (ada, known)
+    assert await records.keys.identify(key + "0") is None
     async with records.engine.connect() as connection:
         kept = [tuple(row) for row in await connection.execute(select(api_keys))]
     assert [row[1:3] for row in kept] == [(ada.id, "k")]
@@ -106,9 +106,9 @@ async def test_a_key_finds_its_user_and_is_not_stored(records: Records) -> None:
 async def test_a_given_key_can_be_set_again_but_not_for_another(records: Records) -> None:
     ada, bob = await user(records), await user(records, "bob")
     for _ in range(2):
-        await records.users.add_key(ada.id, name="k", key="sk-fixed")
+        await records.keys.add(ada.id, name="k", key="sk-fixed")
     with pytest.raises(Conflict):
-        await records.users.add_key(bob.id, name="k", key="sk-fixed")
+        await records.keys.add(bob.id, name="k", key="sk-fixed")
 
 
 async def test_an_email_address_is_taken_whatever_its_case(records: Records) -> None:

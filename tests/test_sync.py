@@ -129,7 +129,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     settings = config.Settings(data_dir=tmp_path / "data")
     workers = Workers(settings.parsing)
     async with open_stores(settings) as stores:
-        user, _ = await first_admin(stores.records.users, settings.auth)
+        user, _ = await first_admin(stores.records, settings.auth)
         yield Bench(stores, user, workers, tmp_path / "notes", tmp_path / "cache")
     await workers.close()
 

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import suppress
 
 from ragline.types import Json
 
@@ -82,3 +83,14 @@ async def stream_of(model: str, pieces: AsyncIterator[str]) -> AsyncGenerator[by
     finally:
         if isinstance(pieces, AsyncGenerator):
             await pieces.aclose()
+
+
+def objects_of(events: bytes) -> list[Mapping[str, Json]]:
+    """Return the JSON objects in whole server-sent events, `[DONE]` left out; what is no JSON is left out, too."""
+    found = []
+    for line in events.split(b"\n"):
+        data = line[5:].strip() if line.startswith(b"data:") else b""
+        if data.startswith(b"{"):
+            with suppress(ValueError):
+                found.append(json.loads(data))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Protocol
 
 from ragline.types import ChatRequest, Json, Model
@@ -20,7 +20,7 @@ class ModelBackend(Protocol):
     async def chat(self, request: ChatRequest) -> Mapping[str, Json]:
         """Return a whole `chat.completion`, the back end's own JSON where it speaks that format."""
 
-    def stream_chat(self, request: ChatRequest) -> AsyncIterator[bytes]:
+    def stream_chat(self, request: ChatRequest) -> AsyncGenerator[bytes, None]:
         """Yield server-sent events (`data: …` and a blank line each), `data: [DONE]` last.
 
         Errors before the first event raise BackendError; a back end lost later raises BackendError in mid-stream.

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -15,8 +15,9 @@ from ragline.connectors.records.changes import QUEUE, Changes
 from ragline.connectors.records.directories import portions
 from ragline.connectors.records.files import to_file
 from ragline.connectors.records.members import folded
+from ragline.connectors.records.rights import owned_collections, readable_collections, writable_collections
 from ragline.connectors.records.tables import collections, files, memberships
-from ragline.errors import NotFound
+from ragline.errors import Forbidden, NotFound
 from ragline.types import CollectionRecord, FileRecord, User
 
 OF_FILE = select(memberships.c.collection_id).where(memberships.c.file_id == bindparam("file_id"))
@@ -44,12 +45,41 @@ class Collections:
         return record
 
     async def visible(self, collection_id: str, user: User) -> CollectionRecord:
-        """Return the collection if this user may see it. Raises NotFound, the same for another's as for none."""
+        """Return the collection if this user may see it. Raises NotFound, the same for a hidden one as for none."""
         async with self._engine.connect() as connection:
-            row = (await connection.execute(select(collections).where(collections.c.id == collection_id))).first()
-        if row is None or not (user.is_admin or row.user_id == user.id):
+            query = select(collections).where(collections.c.id == collection_id, readable_collections(user))
+            row = (await connection.execute(query)).first()
+        if row is None:
             raise NotFound(f"no collection {collection_id!r}")
         return to_collection(row)
+
+    async def writable(self, collection_id: str, user: User) -> CollectionRecord:
+        """Return the collection if this user may change what is in it. Raises NotFound, or Forbidden if they see it."""
+        return await self._may(writable_collections(user), collection_id, user, "may only read")
+
+    async def owned(self, collection_id: str, user: User) -> CollectionRecord:
+        """Return the collection if it is this user's. Raises NotFound, or Forbidden if they see it."""
+        return await self._may(owned_collections(user), collection_id, user, "does not own")
+
+    async def _may(
+        self, right: ColumnElement[bool], collection_id: str, user: User, otherwise: str
+    ) -> CollectionRecord:
+        query = select(collections, right.label("may")).where(
+            collections.c.id == collection_id, readable_collections(user)
+        )
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFound(f"no collection {collection_id!r}")
+        if not row.may:
+            raise Forbidden(f"this account {otherwise} collection {collection_id!r}: ask its owner")
+        return to_collection(row)
+
+    async def writable_among(self, collection_ids: Collection[str], user: User) -> set[str]:
+        """Return those of these ids whose collections this user may change."""
+        query = select(collections.c.id).where(collections.c.id.in_(collection_ids), writable_collections(user))
+        async with self._engine.connect() as connection:
+            return set(await connection.scalars(query))
 
     async def page(
         self, user: User, *, query: str = "", limit: int, offset: int
@@ -58,8 +88,11 @@ class Collections:
 
         `query`: only those whose name or description contains it, whatever the case and the accents of both.
         """
-        mine = select(collections) if user.is_admin else select(collections).where(collections.c.user_id == user.id)
-        mine = mine.order_by(collections.c.updated_at.desc(), collections.c.id)
+        mine = (
+            select(collections)
+            .where(readable_collections(user))
+            .order_by(collections.c.updated_at.desc(), collections.c.id)
+        )
         async with self._engine.connect() as connection:
             if query:
                 wanted = folded(query)

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select, upda
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.changes import QUEUE, Changes
+from ragline.connectors.records.rights import own_files, readable_files
 from ragline.connectors.records.tables import files, memberships
-from ragline.errors import NotFound
+from ragline.errors import Forbidden, NotFound
 from ragline.types import SOURCE_KEY, FileRecord, Json, Status, User
 
 LOOKUP_SIZE = 500
@@ -106,11 +107,33 @@ class Files:
         return to_file(row)
 
     async def visible(self, file_id: str, user: User) -> FileRecord:
-        """Return the file if this user may see it. Raises NotFound, the same for another's file as for none."""
-        file = await self.get(file_id)
-        if not user.is_admin and file.user_id != user.id:
+        """Return the file if this user may see it. Raises NotFound, the same for a hidden one as for none."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(BY_ID.where(readable_files(user)), {"file_id": file_id})).first()
+        if row is None:
             raise NotFound(f"no file {file_id!r}")
-        return file
+        return to_file(row)
+
+    async def owned(self, file_id: str, user: User) -> FileRecord:
+        """Return the file if this user may change it. Raises NotFound, or Forbidden if they only see it."""
+        query = select(files, own_files(user).label("mine")).where(files.c.id == file_id, readable_files(user))
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFound(f"no file {file_id!r}")
+        if not row.mine:
+            raise Forbidden(f"file {file_id!r} is another user's: only they can change it")
+        return to_file(row)
+
+    async def readable_among(self, file_ids: Collection[str], user: User) -> set[str]:
+        """Return those of these ids whose files this user may see."""
+        found: set[str] = set()
+        ids = list(file_ids)
+        async with self._engine.connect() as connection:
+            for start in range(0, len(ids), LOOKUP_SIZE):
+                some = select(files.c.id).where(files.c.id.in_(ids[start : start + LOOKUP_SIZE]), readable_files(user))
+                found |= set(await connection.scalars(some))
+        return found
 
     async def named(self, file_ids: Collection[str]) -> dict[str, FileRecord]:
         """Return the files among these ids that exist, by id."""
@@ -147,8 +170,8 @@ class Files:
         return names
 
     async def page(self, user: User, *, limit: int, offset: int) -> tuple[list[FileRecord], int]:
-        """Return a page of the files this user may see, newest first, and how many there are."""
-        mine = select(files) if user.is_admin else select(files).where(files.c.user_id == user.id)
+        """Return a page of this user's files, of an administrator's all, newest first, and how many there are."""
+        mine = select(files).where(own_files(user))
         async with self._engine.connect() as connection:
             total = await connection.scalar(select(func.count()).select_from(mine.subquery()))
             query = mine.order_by(files.c.created_at.desc(), files.c.id).limit(limit).offset(offset)

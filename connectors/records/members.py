@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.directories import portions
 from ragline.connectors.records.files import to_file
-from ragline.connectors.records.tables import files, memberships
-from ragline.types import FileRecord, Status
+from ragline.connectors.records.rights import readable_collections
+from ragline.connectors.records.tables import collections, files, memberships
+from ragline.types import FileRecord, Status, User
 
 READ_SIZE = 500
 """Rows between which the event loop gets its turn."""
@@ -83,6 +84,16 @@ class Members:
                     memberships.c.collection_id == collection_id, memberships.c.file_id.in_(some)
                 )
                 found += await connection.scalars(query)
+        return found
+
+    async def visible_through(self, file_ids: Collection[str], user: User) -> set[str]:
+        """Return the collections that this user may see and that have any of these files."""
+        query = select(collections.c.id).join(memberships, memberships.c.collection_id == collections.c.id)
+        found: set[str] = set()
+        async with self._engine.connect() as connection:
+            for some in portions(list(file_ids)):
+                chosen = query.where(memberships.c.file_id.in_(some), readable_collections(user)).distinct()
+                found |= set(await connection.scalars(chosen))
         return found
 
     async def uploaded_into(self, collection_id: str) -> list[str]:

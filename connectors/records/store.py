@@ -22,12 +22,16 @@ from ragline.connectors.records.changes import Changes
 from ragline.connectors.records.collections import Collections
 from ragline.connectors.records.directories import Directories
 from ragline.connectors.records.embeddings import Embeddings
+from ragline.connectors.records.events import Events
 from ragline.connectors.records.files import Files
+from ragline.connectors.records.grants import Grants
+from ragline.connectors.records.keys import Keys
 from ragline.connectors.records.members import Members
 from ragline.connectors.records.outage import away
 from ragline.connectors.records.queue import Queue
 from ragline.connectors.records.removals import Removals
 from ragline.connectors.records.sources import Sources
+from ragline.connectors.records.usage import Usage
 from ragline.connectors.records.users import Users
 from ragline.errors import SetupError
 
@@ -40,6 +44,10 @@ class Records:
 
     engine: AsyncEngine
     users: Users
+    keys: Keys
+    grants: Grants
+    usage: Usage
+    events: Events
     files: Files
     queue: Queue
     removals: Removals
@@ -98,6 +106,10 @@ async def open_records(settings: Database, *, data_dir: Path) -> Records:
     return Records(
         engine=engine,
         users=Users(engine),
+        keys=Keys(engine),
+        grants=Grants(engine),
+        usage=Usage(engine),
+        events=Events(engine),
         files=Files(engine, changes),
         queue=Queue(engine, changes),
         removals=Removals(engine, changes),

@@ -34,9 +34,12 @@ users = Table(
     Column("name", String(200), nullable=False),
     Column("role", String(10), nullable=False),
     Column("password_hash", String(200)),
+    Column("session_stamp", Integer, nullable=False),
+    Column("last_active_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
+"""Session tokens with another `session_stamp` are not valid any more."""
 
 api_keys = Table(
     "api_keys",
@@ -45,8 +48,22 @@ api_keys = Table(
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("name", String(200), nullable=False),
     Column("key_hash", String(64), nullable=False, unique=True),
+    Column("hint", String(20), nullable=False),
+    Column("routes", JSON),
+    Column("collections", JSON),
     Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),
 )
+"""`routes`: prefixes of paths, `collections`: ids; null is no limit."""
+
+revoked_sessions = Table(
+    "revoked_sessions",
+    metadata,
+    Column("jti", String(36), primary_key=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+"""Session tokens whose users signed out, until they would have expired."""
 
 files = Table(
     "files",
@@ -101,6 +118,42 @@ collections = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
+
+grants = Table(
+    "grants",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("user_id", String(36), nullable=False, index=True),
+    Column("permission", String(5), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""`user_id` may be `*`, everybody, so it is no foreign key."""
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("tokens", BigInteger, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+)
+"""What users had models do, by day since 1970-01-01 UTC."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("user_id", String(36), index=True),
+    Column("key_id", String(36)),
+    Column("address", String(45)),
+    Column("method", String(8), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("details", JSON),
+)
+"""Who did what, without contents; users and keys may be gone since."""
 
 directories = Table(
     "directories",

@@ -1,29 +1,24 @@
-"""Users and their API keys. Keys are kept as SHA-256: they are 128 random bits, which no list can guess."""
+"""Users and their sessions."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 import time
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, exists, insert, literal, select, text, true
+from sqlalchemy import ColumnElement, Row, delete, exists, insert, literal, select, text, true, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ragline.connectors.records.tables import api_keys, users
-from ragline.errors import Conflict
-from ragline.types import Role, User
+from ragline.connectors.records.members import folded
+from ragline.connectors.records.tables import grants, revoked_sessions, users
+from ragline.errors import Conflict, NotFound
+from ragline.types import Account, Role, User
 
-KEY_PREFIX = "sk-"
-
-
-BY_KEY = (
-    select(users).join(api_keys, api_keys.c.user_id == users.c.id).where(api_keys.c.key_hash == bindparam("key_hash"))
-)
-"""Made once: it runs at each request."""
+ACTIVE_S = 300.0
+"""How exactly the last activity of a user is known: it is not written down at each request."""
 
 
 class Users:
@@ -51,6 +46,8 @@ class Users:
             "name": name,
             "role": role,
             "password_hash": password_hash,
+            "session_stamp": 0,
+            "last_active_at": now,
             "created_at": now,
             "updated_at": now,
         }
@@ -89,29 +86,99 @@ class Users:
             query = select(users.c.id).where(users.c.password_hash.is_not(None)).limit(1)
             return await connection.scalar(query) is not None
 
-    async def add_key(self, user_id: str, *, name: str, key: str | None = None) -> str:
-        """Store a key (a new one unless given) and return it; it cannot be read again. Repeating it changes nothing."""
-        key = key or KEY_PREFIX + secrets.token_hex(16)
-        row = {
-            "id": str(uuid.uuid4()),
-            "user_id": user_id,
-            "name": name,
-            "key_hash": key_hash(key),
-            "created_at": int(time.time()),
-        }
-        async with self._engine.begin() as connection:
-            known = select(api_keys.c.user_id).where(api_keys.c.key_hash == row["key_hash"])
-            owner = await connection.scalar(known)
-            if owner is None:
-                await connection.execute(insert(api_keys).values(row))
-            elif owner != user_id:
-                raise Conflict("this API key belongs to another user")
-        return key
+    async def page(self, *, query: str = "", limit: int, offset: int) -> tuple[list[Account], int]:
+        """Return a page of the accounts, the oldest first, and how many there are.
 
-    async def by_key(self, key: str) -> User | None:
+        `query`: only those whose name or e-mail address contains it, whatever the case and the accents of both.
+        """
+        everybody = select(users).order_by(users.c.created_at, users.c.id)
         async with self._engine.connect() as connection:
-            row = (await connection.execute(BY_KEY, {"key_hash": key_hash(key)})).first()
-        return to_user(row) if row else None
+            known = [to_account(row) for row in await connection.execute(everybody)]
+        wanted = folded(query)
+        found = [one for one in known if wanted in folded(f"{one.user.name}\n{one.user.email}")]
+        return found[offset : offset + limit], len(found)
+
+    async def account(self, user_id: str) -> Account:
+        """Raises NotFound."""
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(users).where(users.c.id == user_id))).first()
+        if row is None:
+            raise NotFound(f"no user {user_id!r}")
+        return to_account(row)
+
+    async def change(
+        self,
+        user_id: str,
+        *,
+        name: str | None = None,
+        email: str | None = None,
+        role: Role | None = None,
+        password_hash: str | None = None,
+    ) -> None:
+        """Change what is given. A new role or password ends the user's sessions.
+
+        Raises NotFound; Conflict where the address is taken, or the last administrator would be none any more.
+        """
+        given = {"name": name, "email": email and email.lower(), "role": role, "password_hash": password_hash}
+        values: dict[str, object] = {key: value for key, value in given.items() if value is not None}
+        now = int(time.time())
+        try:
+            async with self._engine.begin() as connection:
+                before = await self._locked(connection, user_id)
+                if before.role == "admin" and role not in (None, "admin"):
+                    await self._check_other_admin(connection, user_id)
+                if password_hash is not None or role not in (None, before.role):
+                    values["session_stamp"] = users.c.session_stamp + 1
+                await connection.execute(update(users).where(users.c.id == user_id).values(updated_at=now, **values))
+        except IntegrityError as error:
+            raise Conflict(f"the e-mail address {email!r} is taken") from error
+
+    async def delete(self, user_id: str) -> None:
+        """Delete a user with their keys, collections and what is known of their files: delete these before.
+
+        Raises NotFound; Conflict for the last administrator.
+        """
+        async with self._engine.begin() as connection:
+            before = await self._locked(connection, user_id)
+            if before.role == "admin":
+                await self._check_other_admin(connection, user_id)
+            await connection.execute(delete(grants).where(grants.c.user_id == user_id))
+            await connection.execute(delete(users).where(users.c.id == user_id))
+
+    async def in_session(self, user_id: str, *, jti: str, stamp: int) -> User | None:
+        """Return the user of a session token, None where there is none or the session was ended."""
+        revoked = select(revoked_sessions.c.jti).where(revoked_sessions.c.jti == jti).exists()
+        query = select(users, revoked.label("revoked")).where(users.c.id == user_id)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None or row.revoked or stamp != row.session_stamp:
+            return None
+        now = int(time.time())
+        if now - row.last_active_at > ACTIVE_S:
+            async with self._engine.begin() as connection:
+                await connection.execute(update(users).where(users.c.id == user_id).values(last_active_at=now))
+        return to_user(row)
+
+    async def end_session(self, jti: str, *, expires_at: int) -> None:
+        """Make a session token worthless, for ever. Repeating it changes nothing."""
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(revoked_sessions).where(revoked_sessions.c.expires_at < int(time.time())))
+            with suppress(IntegrityError):
+                async with connection.begin_nested():
+                    await connection.execute(insert(revoked_sessions).values(jti=jti, expires_at=expires_at))
+
+    async def _locked(self, connection: AsyncConnection, user_id: str) -> Row[Any]:
+        if connection.dialect.name == "postgresql":
+            await connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
+        row = (await connection.execute(select(users).where(users.c.id == user_id))).first()
+        if row is None:
+            raise NotFound(f"no user {user_id!r}")
+        return row
+
+    async def _check_other_admin(self, connection: AsyncConnection, user_id: str) -> None:
+        others = select(users.c.id).where(users.c.role == "admin", users.c.id != user_id).limit(1)
+        if await connection.scalar(others) is None:
+            raise Conflict("this is the last administrator: make another one first")
 
     async def _one(self, condition: Any) -> User | None:
         async with self._engine.connect() as connection:
@@ -121,9 +188,9 @@ class Users:
         return to_user(row) if row else None
 
 
-def key_hash(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
 def to_user(row: Row[Any]) -> User:
-    return User(id=row.id, name=row.name, email=row.email, role=row.role)
+    return User(id=row.id, name=row.name, email=row.email, role=row.role, session_stamp=row.session_stamp)
+
+
+def to_account(row: Row[Any]) -> Account:
+    return Account(to_user(row), row.created_at, row.updated_at, row.last_active_at)

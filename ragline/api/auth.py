@@ -15,7 +15,7 @@ from ragline.api.caller import AnyCaller, Caller, Installation, token_of
 from ragline.api.sessions import Sessions
 from ragline.api.strict_json import StrictRoute
 from ragline.api.wire import NewKey, Session
-from ragline.connectors.records.users import KEY_PREFIX
+from ragline.connectors.records.keys import KEY_PREFIX
 from ragline.errors import BadInput, Forbidden
 from ragline.types import User
 
@@ -84,7 +84,8 @@ async def me(request: Request, user: AnyCaller, sessions: OpenSessions, response
 @router.post("/api_key")
 async def new_key(app: Installation, user: Caller) -> NewKey:
     """Make an API key. It is shown this once: only its hash is kept."""
-    return NewKey(api_key=await app.records.users.add_key(user.id, name="API key"))
+    key, _ = await app.records.keys.add(user.id, name="API key")
+    return NewKey(api_key=key)
 
 
 def matches(password: str, stored: str | None) -> bool:
@@ -103,7 +104,7 @@ def absent() -> str:
 
 def session_json(user: User, sessions: Sessions, response: Response) -> Session:
     """Return the account and a new token, which is set as a cookie too."""
-    token, expires_at = sessions.token(user.id)
+    token, expires_at = sessions.token(user)
     response.set_cookie("token", token, max_age=sessions.seconds, httponly=True, samesite="lax")
     response.headers["Cache-Control"] = "no-store"
     return Session(

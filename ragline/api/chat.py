@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -12,13 +10,11 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from ragline.api.caller import Caller, Installation
-from ragline.api.presence import while_present
+from ragline.api.completing import begin, streamed, whole
 from ragline.api.strict_json import StrictRoute
-from ragline.errors import RaglineError
-from ragline.retrieval.answer import Prepared, Question, answer, prepare, stream
+from ragline.retrieval.answer import Question
 from ragline.types import CollectionRef, FileRef, Ref
 
-log = logging.getLogger(__name__)
 router = APIRouter(route_class=StrictRoute, tags=["chat"])
 
 OWN_KEYS = frozenset({"files", "metadata", "chat_id", "session_id"})
@@ -76,33 +72,11 @@ async def chat(request: Request, body: ChatBody, app: Installation, user: Caller
         refs=[reference.ref() for reference in body.files or []],
         parameters=body.model_dump(exclude_unset=True, exclude={"model", "messages", *OWN_KEYS}),
     )
-    prepared = await while_present(request, prepare(app, question, user))
+    prepared = await begin(request, app, question, user)
     if not body.stream:
-        return JSONResponse(await while_present(request, answer(prepared)))
-    events = stream(prepared)
-    first = await while_present(request, first_of(events))  # an error before it has a status of its own
-    return StreamingResponse(
-        sent(prepared, first, events), media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
-    )
+        return JSONResponse(await whole(request, app, prepared))
+    return event_stream(await streamed(request, app, prepared))
 
 
-async def first_of(events: AsyncIterator[bytes]) -> bytes:
-    return await anext(events, b"")
-
-
-async def sent(prepared: Prepared, first: bytes, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the sources, then the back end's events; a back end lost in between is an event, then the end."""
-    if prepared.sources is not None:
-        yield event({"sources": prepared.sources})
-    yield first
-    try:
-        async for chunk in events:
-            yield chunk
-    except RaglineError as error:
-        log.warning("lost in mid-stream: backend=%s %s", prepared.backend.name, error)
-        yield event({"error": {"message": str(error)}})
-        yield b"data: [DONE]\n\n"
-
-
-def event(content: object) -> bytes:
-    return b"data: " + json.dumps(content, ensure_ascii=False).encode() + b"\n\n"
+def event_stream(events: AsyncIterator[bytes]) -> Response:
+    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})

@@ -10,13 +10,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragline.api.caller import identify
 from ragline.api.errors import response_of, wait
+from ragline.api.eventlog import EventLog
 from ragline.errors import RaglineError, TooLarge
 
-OPEN_PATHS = ("/", "/health", "/health/db", "/ready", "/api/version", "/docs", "/openapi.json")
-OPEN_PREFIXES = ("/static-offline-docs/", "/api/v1/auths/sign")
+SIGNING = ("/api/v1/auths/signin", "/api/v1/auths/signup", "/api/v1/auths/signout")
+OPEN_PATHS = ("/", "/health", "/health/db", "/ready", "/api/version", "/api/config", "/docs", "/openapi.json", *SIGNING)
+OPEN_PREFIXES = ("/static-offline-docs/",)
 """Routes for which nobody needs a token."""
 
-UPLOADS = "/api/v1/files"
+READING = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing and are not written down."""
+
+UPLOADS = ("/api/v1/files", "/v1/files")
 MULTIPART_BYTES = 1 << 20
 """What the form around an uploaded file may take."""
 SIGN_IN_BYTES = 64 << 10
@@ -35,12 +40,14 @@ class Doorkeeper:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
+        if request.app.state.events is not None and scope["method"] not in READING:
+            send = noted(request, send)
         try:
             limit = self._limit(request)
             if int(request.headers.get("content-length") or 0) > limit:
                 raise too_large(limit)
             if not is_open(request.url.path):
-                request.state.user = await identify(request)
+                request.state.identity = await identify(request)
         except RaglineError as error:
             await response_of(error)(scope, receive, send)
             return
@@ -53,13 +60,29 @@ class Doorkeeper:
         await self._app(scope, counted(receive, limit), send)
 
     def _limit(self, request: Request) -> int:
-        if request.url.path == UPLOADS:
+        if request.url.path in UPLOADS:
             return self._max_upload
         return SIGN_IN_BYTES if is_open(request.url.path) else self._max_json
 
 
 def is_open(path: str) -> bool:
     return path in OPEN_PATHS or path.startswith(OPEN_PREFIXES)
+
+
+def noted(request: Request, send: Send) -> Send:
+    """Return `send` that has the request written down once its answer begins.
+
+    Of callers that nobody knows only attempts to sign in are: others could fill the log.
+    """
+    events: EventLog = request.app.state.events
+
+    async def note(message: Message) -> None:
+        known = "identity" in request.state._state or request.url.path in SIGNING
+        if message["type"] == "http.response.start" and known:
+            events.note(request, message["status"])
+        await send(message)
+
+    return note
 
 
 def counted(receive: Receive, limit: int) -> Receive:

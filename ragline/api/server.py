@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 
 from ragline import __version__
 from ragline.api import audit, auth, chat, files, knowledge, meta, models, ollama
 from ragline.api.doorkeeper import Doorkeeper
 from ragline.api.errors import handle_errors
+from ragline.api.eventlog import EventLog
 from ragline.api.sessions import Sessions
 from ragline.api.tolerant import Tolerant
 from ragline.app import App
@@ -21,6 +25,7 @@ def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI
     api.state.admin = admin
     api.state.runs_url = runs_url
     api.state.sessions = Sessions.of(app.settings)
+    api.state.events = EventLog(app.records.events) if app.settings.events.enabled else None
     for room in (meta, auth, models, chat, ollama, files, knowledge, audit):
         api.include_router(room.router)
     handle_errors(api)
@@ -28,6 +33,16 @@ def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI
     api.add_middleware(Doorkeeper, max_upload_bytes=limits.max_upload_bytes, max_json_bytes=limits.max_json_bytes)
     api.add_middleware(Tolerant)
     return api
+
+
+@asynccontextmanager
+async def events_written(api: FastAPI) -> AsyncIterator[None]:
+    """Write out the log of events at the end of the block."""
+    try:
+        yield
+    finally:
+        if api.state.events is not None:
+            await api.state.events.close()
 
 
 def described() -> FastAPI:

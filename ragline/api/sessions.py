@@ -13,10 +13,24 @@ import jwt
 
 from ragline.config.settings import Settings
 from ragline.errors import NotSignedIn, SetupError
+from ragline.types import User
 
 ALGORITHM = "HS256"
 MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: a key of the size of the hash or larger."""
+
+
+ENDED = "the token is not valid or has expired; sign in again"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a session token says: whose it is, its own id, the stamp of its user then, its end in Unix seconds."""
+
+    user_id: str
+    jti: str
+    stamp: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +47,25 @@ class Sessions:
             raise SetupError(f"auth.jwt_secret is too short: at least {MIN_SECRET_BYTES} bytes, such as 64 hex digits")
         return cls(secret, int(settings.auth.session_days * 86400))
 
-    def token(self, user_id: str) -> tuple[str, int]:
+    def token(self, user: User) -> tuple[str, int]:
         """Return a new token and when it ends, in Unix seconds."""
         now = int(time.time())
-        claims = {"id": user_id, "iat": now, "exp": now + self.seconds, "jti": str(uuid.uuid4())}
+        claims = {
+            "id": user.id,
+            "iat": now,
+            "exp": now + self.seconds,
+            "jti": str(uuid.uuid4()),
+            "session_stamp": user.session_stamp,
+        }
         return jwt.encode(claims, self.secret, ALGORITHM), now + self.seconds
 
-    def user_id(self, token: str) -> str:
-        """Return whose token this is. Raises NotSignedIn when it is not valid any more, or never was."""
+    def read(self, token: str) -> Token:
+        """Return what a token says. Raises NotSignedIn when it is not valid any more, or never was."""
         try:
-            claims = jwt.decode(token, self.secret, [ALGORITHM], options={"require": ["exp", "id"]})
-        except jwt.InvalidTokenError as error:
-            raise NotSignedIn("the token is not valid or has expired; sign in again") from error
-        return str(claims["id"])
+            claims = jwt.decode(token, self.secret, [ALGORITHM], options={"require": ["exp", "id", "jti"]})
+            return Token(str(claims["id"]), str(claims["jti"]), int(claims.get("session_stamp", 0)), int(claims["exp"]))
+        except (jwt.InvalidTokenError, ValueError, TypeError) as error:
+            raise NotSignedIn(ENDED) from error
 
 
 def kept_secret(path: Path) -> str:

@@ -153,7 +153,7 @@ def test_an_administrator_cannot_mix_files_of_two_users(server: Running, client:
     async def second_user() -> str:
         records = await open_records(Database(), data_dir=server.data_dir)
         user = await records.users.add(name="Bob", email="bob@example.org", role="user", password_hash=None)
-        key = await records.users.add_key(user.id, name="k")
+        key, _ = await records.keys.add(user.id, name="k")
         await records.close()
         return key
 

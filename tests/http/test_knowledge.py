@@ -27,7 +27,7 @@ def stranger(server: Running) -> Iterator[httpx.Client]:
     async def add() -> str:
         records = await open_records(Database(), data_dir=server.data_dir)
         user = await records.users.add(name="Eve", email="eve.knowledge@example.org", role="user", password_hash=None)
-        key = await records.users.add_key(user.id, name="k")
+        key, _ = await records.keys.add(user.id, name="k")
         await records.close()
         return key
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -52,7 +52,7 @@ class Shelf:
     async def chat(self, request: ChatRequest) -> Mapping[str, Json]:
         raise BackendError(f"{self.name}: only lists {request.model}")
 
-    async def stream_chat(self, request: ChatRequest) -> AsyncIterator[bytes]:
+    async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[bytes, None]:
         raise BackendError(f"{self.name}: only lists {request.model}")
         yield b""
 

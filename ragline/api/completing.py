@@ -1,0 +1,76 @@
+"""A chat on its way through the API, whatever wire format it came in: quota, answer, events, and what it used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+
+from fastapi import Request
+
+from ragline.api.caller import identity_of
+from ragline.api.presence import while_present
+from ragline.api.usage import Meter, check_quota
+from ragline.app import App
+from ragline.connectors.models.openai_wire import DONE, event
+from ragline.errors import RaglineError
+from ragline.retrieval.answer import Prepared, Question, answer, prepare, stream
+from ragline.types import Json, User
+
+log = logging.getLogger(__name__)
+
+
+async def begin(request: Request, app: App, question: Question, user: User) -> Prepared:
+    """Find model and passages for a chat. Raises TooMany over the quota, else what `prepare` does."""
+    request.state.details = {"model": question.model, "references": [shown(ref) for ref in question.refs]}
+    await check_quota(app, user)
+    return await while_present(request, prepare(app, question, user))
+
+
+async def whole(request: Request, app: App, prepared: Prepared) -> Mapping[str, Json]:
+    """Return the back end's whole answer, `sources` first where something was referenced."""
+    completion = await while_present(request, answer(prepared))
+    meter = Meter(app, identity_of(request).user, prepared)
+    meter.see(completion)
+    await meter.write()
+    return completion
+
+
+async def streamed(request: Request, app: App, prepared: Prepared) -> AsyncGenerator[bytes, None]:
+    """Wait for the first event, so that an error before it has a status of its own, and return all of them.
+
+    They are whole server-sent events: the sources where something was referenced, then the back end's. A back end that
+    is lost in between is an event with `error`, then the end.
+    """
+    events = stream(prepared)
+    first = await while_present(request, first_of(events))
+    return sent(prepared, first, events, Meter(app, identity_of(request).user, prepared))
+
+
+async def first_of(events: AsyncIterator[bytes]) -> bytes:
+    return await anext(events, b"")
+
+
+async def sent(
+    prepared: Prepared, first: bytes, rest: AsyncGenerator[bytes, None], meter: Meter
+) -> AsyncGenerator[bytes, None]:
+    try:
+        async with aclosing(rest):
+            if prepared.sources is not None:
+                yield event({"sources": prepared.sources})
+            meter.see_events(first)
+            yield first
+            async for chunk in rest:
+                meter.see_events(chunk)
+                yield chunk
+    except RaglineError as error:
+        log.warning("lost in mid-stream: backend=%s %s", prepared.backend.name, error)
+        yield event({"error": {"message": str(error)}})
+        yield DONE
+    finally:
+        await meter.write()
+
+
+def shown(ref: object) -> Json:
+    """Return a reference as the log of events has it: what it names, never what it holds."""
+    return {"type": getattr(ref, "kind", ""), "id": getattr(ref, "id", "")}
