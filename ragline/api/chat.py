@@ -3,63 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 
 from ragline.api.caller import Caller, Installation
 from ragline.api.completing import begin, streamed, whole
 from ragline.api.strict_json import StrictRoute
+from ragline.api.wire_chat import ChatBody
 from ragline.retrieval.answer import Question
-from ragline.types import CollectionRef, FileRef, Ref
 
 router = APIRouter(route_class=StrictRoute, tags=["chat"])
 
 OWN_KEYS = frozenset({"files", "metadata", "chat_id", "session_id"})
 """Keys of Open WebUI's clients that no back end is sent."""
-
-
-MAX_NAME_CHARS = 256
-MAX_REFERENCES = 256
-"""References in one chat."""
-
-
-class Message(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    role: str
-    content: str | list[dict[str, object]] | None = None
-
-
-class Reference(BaseModel):
-    model_config = ConfigDict(extra="allow")
-    type: Literal["file", "collection"]
-    id: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
-
-    def ref(self) -> Ref:
-        return FileRef(self.id) if self.type == "file" else CollectionRef(self.id)
-
-
-class ChatBody(BaseModel):
-    """OpenAI's request; keys that are not named here go to the back end unchanged."""
-
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "extractive",
-                    "messages": [{"role": "user", "content": "Pourquoi le ciel est-il bleu ?"}],
-                    "files": [{"type": "file", "id": "your-file-id-here"}],
-                }
-            ]
-        },
-    )
-    model: str = Field(max_length=MAX_NAME_CHARS)
-    messages: list[Message] = []
-    files: list[Reference] | None = Field(None, max_length=MAX_REFERENCES)
-    stream: bool = False
 
 
 @router.post("/api/chat/completions", response_model=None)
