@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.routing import Match
 
 from ragline.connectors.records.outage import away, is_outage
 from ragline.errors import BackendError, NotReady, RaglineError, TooMany, Unavailable
@@ -15,12 +16,17 @@ from ragline.errors import BackendError, NotReady, RaglineError, TooMany, Unavai
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+SHOWN_CHARS = 200
+"""Of a path, in an error."""
 
 
 def handle_errors(api: FastAPI) -> None:
     """Answer Ragline's errors with their text, and faults of ours with nothing that tells of the inside."""
     api.add_exception_handler(RaglineError, answer)
     api.add_exception_handler(RequestValidationError, explain)
+    api.add_exception_handler(404, no_route)
+    api.add_exception_handler(405, no_method)
     api.add_exception_handler(SQLAlchemyError, wait)
     api.add_exception_handler(Exception, hide)
 
@@ -28,6 +34,28 @@ def handle_errors(api: FastAPI) -> None:
 async def answer(_: Request, error: Exception) -> Response:
     assert isinstance(error, RaglineError)
     return response_of(error)
+
+
+async def no_route(request: Request, _: Exception) -> Response:
+    """No route has this path; a client that looks for OpenAI's below `/v1` or ours below `/api` reads what it asked."""
+    return JSONResponse({"detail": f"Not Found: there is no route {request.method} {shortened(request.url.path)}"}, 404)
+
+
+async def no_method(request: Request, _: Exception) -> Response:
+    """Routes have this path, with other methods."""
+    path = request.url.path
+    methods = sorted({method for method in METHODS if matches(request, method)})
+    detail = f"Method Not Allowed: {shortened(path)} answers {', '.join(methods)}"
+    return JSONResponse({"detail": detail}, 405, headers={"Allow": ", ".join(methods)})
+
+
+def matches(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
+
+
+def shortened(path: str) -> str:
+    return path if len(path) <= SHOWN_CHARS else f"{path[:SHOWN_CHARS]}…"
 
 
 async def wait(_: Request, error: Exception) -> Response:

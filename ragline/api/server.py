@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from ragline import __version__
 from ragline.api import audit, auth, chat, files, knowledge, meta, models, ollama
 from ragline.api.doorkeeper import Doorkeeper
 from ragline.api.errors import handle_errors
@@ -20,7 +19,7 @@ from ragline.types import User
 
 def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI:
     """Return the ASGI application. `admin` is who everybody is while auth is off; `runs_url` is Prefect's UI."""
-    api = described() if app.settings.env == "dev" else FastAPI(openapi_url=None, redirect_slashes=False)
+    api = empty_api(app)
     api.state.app = app
     api.state.admin = admin
     api.state.runs_url = runs_url
@@ -45,14 +44,9 @@ async def events_written(api: FastAPI) -> AsyncIterator[None]:
             await api.state.events.close()
 
 
-def described() -> FastAPI:
-    """Return an application that describes itself at /docs, which needs no internet, and /openapi.json."""
-    from fastapi_offline import FastAPIOffline
+def empty_api(app: App) -> FastAPI:
+    if app.settings.env != "dev":
+        return FastAPI(openapi_url=None, redirect_slashes=False)
+    from ragline.api.description import described
 
-    return FastAPIOffline(
-        title="Ragline",
-        version=__version__,
-        description="Chat with your files and collections through Open WebUI's and OpenAI's HTTP APIs.",
-        redoc_url=None,
-        redirect_slashes=False,
-    )
+    return described()
