@@ -14,6 +14,7 @@ from ragline.config.settings import Settings
 from ragline.connectors.blobs import Blobs, open_blobs
 from ragline.connectors.embedders import open_embedder
 from ragline.connectors.embedders.protocol import Embedder
+from ragline.connectors.embedders.remembered import Remembered
 from ragline.connectors.models.embedded import EmbeddedBackend
 from ragline.connectors.models.embedded_ollama import EmbeddedOllama
 from ragline.connectors.models.extractive import Extractive
@@ -87,7 +88,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
     check_sources(settings)
     data_dir = prepare_folder(settings.data_dir)
     async with AsyncExitStack() as stack:
-        embedder = await open_embedder(settings.embedder, folder=data_dir / "models")
+        embedder = Remembered(await open_embedder(settings.embedder, folder=data_dir / "models"))
         stack.push_async_callback(embedder.close)
         vectors = await open_vectors(
             settings.vectors, folder=data_dir / "vectors", model_id=embedder.model_id, dimension=embedder.dimension
