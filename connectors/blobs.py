@@ -8,10 +8,11 @@ import hashlib
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -59,6 +60,17 @@ class Blobs:
     async def get(self, key: str) -> bytes:
         """Return the bytes. Raises NotFound."""
         return await asyncio.to_thread(self._translated, self._get, key)
+
+    async def blocks(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Give the bytes from `start` to before `end`, at most BLOCK_BYTES at a time. Raises NotFound at the first."""
+        file = await asyncio.to_thread(self._translated, self._open, key, start)
+        try:
+            left = sys.maxsize if end is None else end - start
+            while left > 0 and (block := await asyncio.to_thread(self._translated, file.read, min(BLOCK_BYTES, left))):
+                left -= len(block)
+                yield block
+        finally:
+            file.close()
 
     async def delete(self, key: str) -> None:
         """Delete the bytes; none there is no error."""
@@ -148,6 +160,12 @@ class Blobs:
             content: bytes = self._fs.cat_file(self._path(key))
         return content
 
+    def _open(self, key: str, start: int) -> BinaryIO:
+        with self._found(key):
+            file: BinaryIO = self._fs.open(self._path(key), "rb")
+        file.seek(start)
+        return file
+
     @contextmanager
     def _found(self, key: str) -> Iterator[None]:
         try:
@@ -187,11 +205,12 @@ def _lost(key: str) -> NotFound:
 
 def open_blobs(settings: BlobSettings, *, data_dir: Path) -> Blobs:
     """Return the store. Raises SetupError for a URL that no installed package can open."""
-    url = settings.url or (data_dir / "blobs").resolve().as_uri()
+    if settings.url is None:
+        return Blobs(LocalFileSystem(), str((data_dir / "blobs").resolve()))
     try:
-        file_system, root = fsspec.core.url_to_fs(url)
+        file_system, root = fsspec.core.url_to_fs(settings.url)
     except (ImportError, ValueError) as error:
-        raise SetupError(f"blobs.url {url!r}: {error}") from error
+        raise SetupError(f"blobs.url {settings.url!r}: {error}") from error
     return Blobs(file_system, root)
 
 

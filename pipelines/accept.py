@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import BinaryIO
 
@@ -11,7 +12,8 @@ from ragline.app import Stores
 from ragline.connectors.blobs import new_blob_key
 from ragline.connectors.records.files import new_id
 from ragline.connectors.records.outage import away
-from ragline.errors import BadInput, NotFound, TooMany
+from ragline.connectors.records.usage import Room
+from ragline.errors import BadInput, NotFound, TooLarge, TooMany
 from ragline.pipelines.parse import content_type_of
 from ragline.types import FileRecord, Json, User
 
@@ -28,14 +30,19 @@ async def accept(
     metadata: Mapping[str, Json],
     collection_id: str | None = None,
     directory_id: str | None = None,
+    waits: bool = True,
 ) -> FileRecord:
-    """Store a file, put it in the queue and into a collection where one is named.
+    """Store a file, put it in the queue and into a collection where one is named; not in the queue unless it `waits`.
 
-    Raises BadInput for an empty one, UnsupportedFile for a type that cannot be read, TooLarge over the limit, TooMany
-    while too many files wait, NotFound when the collection has gone meanwhile.
+    Raises BadInput for an empty one, UnsupportedFile for a type that cannot be read, TooLarge over the limit or
+    the user's quota, TooMany while too many files wait, NotFound when the collection has gone meanwhile.
     """
     content_type = type_of(name, content)
-    await check_queue(stores)
+    if waits:
+        await check_queue(stores)
+    room = room_of(stores, user)
+    if room is not None:  # before the bytes are stored; once more, and surely, when the file is added
+        await stores.records.usage.check_room(room, user.id, size_bytes=size_of(content))
     file_id = new_id()
     blob = new_blob_key(file_id)
     size, sha256 = await stores.blobs.put(blob, content, max_bytes=stores.settings.server.max_upload_bytes)
@@ -51,7 +58,12 @@ async def accept(
             metadata=metadata,
             collection_id=collection_id,
             directory_id=directory_id,
+            waits=waits,
+            room=room,
         )
+    except TooLarge:
+        await stores.blobs.delete(blob)
+        raise
     except SQLAlchemyError as error:
         await stores.blobs.delete(blob)
         if not isinstance(error, IntegrityError):
@@ -65,6 +77,8 @@ async def replace(stores: Stores, file: FileRecord, *, name: str, content: Binar
     Raises what `accept` raises, NotFound when the file has gone meanwhile.
     """
     content_type = type_of(name, content)
+    if stores.settings.quotas.max_bytes is not None:
+        await check_growth(stores, file, size_of(content))
     blob = new_blob_key(file.id)
     size, sha256 = await stores.blobs.put(blob, content, max_bytes=stores.settings.server.max_upload_bytes)
     before = await stores.records.files.replace(
@@ -73,7 +87,8 @@ async def replace(stores: Stores, file: FileRecord, *, name: str, content: Binar
     if before is None:
         await stores.blobs.delete(blob)
         raise NotFound(f"no file {file.id!r} any more")
-    await stores.blobs.delete(before.blob)
+    for key in filter(None, (before.blob, before.edited)):
+        await stores.blobs.delete(key)
     return await stores.records.files.get(file.id)
 
 
@@ -85,6 +100,30 @@ def type_of(name: str, content: BinaryIO) -> str:
     content_type = content_type_of(name, head)
     content.seek(0)
     return content_type
+
+
+async def check_growth(stores: Stores, file: FileRecord, size_bytes: int) -> None:
+    """Raise TooLarge where a file of this size, in place of what it was, is over its owner's quota."""
+    owner = await stores.records.users.get(file.user_id)
+    room = room_of(stores, owner) if owner else None
+    if room is not None:
+        grown = size_bytes - file.size_bytes
+        await stores.records.usage.check_room(room, file.user_id, size_bytes=grown, more_files=0)
+
+
+def size_of(content: BinaryIO) -> int:
+    """Return the size of a file in bytes, which then stands at its beginning."""
+    size = content.seek(0, os.SEEK_END)
+    content.seek(0)
+    return size
+
+
+def room_of(stores: Stores, user: User) -> Room | None:
+    """Return what a user may store; None: as much as they like."""
+    quotas = stores.settings.quotas
+    if user.is_admin or (quotas.max_files is None and quotas.max_bytes is None):
+        return None
+    return Room(max_files=quotas.max_files, max_bytes=quotas.max_bytes)
 
 
 async def check_queue(stores: Stores) -> None:

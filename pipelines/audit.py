@@ -296,7 +296,7 @@ async def unchanged(app: App, before: FileRecord) -> bool:
 
 def names_of(file: FileRecord) -> list[str]:
     """Return where the bytes and the text of a file lie."""
-    return [file.blob, *([text_key(file.id, file.version)] if file.version else [])]
+    return [file.blob, *filter(None, [file.edited]), *([text_key(file.id, file.version)] if file.version else [])]
 
 
 def owner_of(name: str) -> str:

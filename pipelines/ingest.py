@@ -21,6 +21,7 @@ from ragline.pipelines.chunk import chunk, text_to_embed
 from ragline.pipelines.embed import embed_once
 from ragline.pipelines.index import index_file
 from ragline.pipelines.parse import document_text, parse
+from ragline.pipelines.parse_types import TEXT
 from ragline.types import Chunk, Claim, Element, FileRecord, Stage
 
 log = logging.getLogger(__name__)
@@ -167,14 +168,16 @@ async def run_stage(app: App, batch: Batch, number: int) -> None:
 
 async def parse_one(app: App, batch: Batch, job: Job) -> None:
     limits = app.settings.parsing
-    async with app.blobs.as_path(job.file.blob) as path:
+    file = job.file
+    content_type = TEXT if file.edited else file.content_type
+    async with app.blobs.as_path(file.edited or file.blob) as path:
         for last in (False, True):
             try:
                 job.elements = await app.workers.run(
                     parse,
                     path,
-                    job.file.filename,
-                    job.file.content_type,
+                    file.filename,
+                    content_type,
                     max_chars=limits.max_text_chars,
                     timeout_s=limits.time_limit_s,
                 )

@@ -85,10 +85,14 @@ async def keep_tidy(app: App) -> int:
 async def each(work: Sequence[tuple[str, Coroutine[None, None, None]]]) -> int:
     """Do this for each file, and return for how many it was done: one that fails is tried again later."""
     done = 0
-    for file_id, doing in work:
-        try:
-            await doing
-            done += 1
-        except (RaglineError, SQLAlchemyError, OSError) as error:
-            log.warning("not brought in line yet: file=%s: %s", file_id, error)
+    try:
+        for file_id, doing in work:
+            try:
+                await doing
+                done += 1
+            except (RaglineError, SQLAlchemyError, OSError) as error:
+                log.warning("not brought in line yet: file=%s: %s", file_id, error)
+    finally:
+        for _, doing in work:
+            doing.close()  # those that a cancellation left out
     return done

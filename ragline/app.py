@@ -15,10 +15,12 @@ from ragline.connectors.blobs import Blobs, open_blobs
 from ragline.connectors.embedders import open_embedder
 from ragline.connectors.embedders.protocol import Embedder
 from ragline.connectors.embedders.remembered import Remembered
+from ragline.connectors.fetch import Pages
 from ragline.connectors.models.embedded import EmbeddedBackend
 from ragline.connectors.models.embedded_ollama import EmbeddedOllama
 from ragline.connectors.models.extractive import Extractive
 from ragline.connectors.models.forward import OllamaRoute
+from ragline.connectors.models.function_loader import FunctionLoader
 from ragline.connectors.models.functions import FunctionsBackend
 from ragline.connectors.models.ollama import OllamaBackend
 from ragline.connectors.models.openai import OpenAIBackend
@@ -62,6 +64,7 @@ class App(Stores):
     embedder: Embedder
     vectors: VectorStore
     workers: Workers
+    pages: Pages
     models: ModelRegistry
     embedded_ollama: OllamaRoute
     locks: Locks = field(default_factory=Locks)
@@ -98,7 +101,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         stack.push_async_callback(records.close)
         workers = Workers(settings.parsing)
         stack.push_async_callback(workers.close)
-        embedded = EmbeddedBackend("embedded", data_dir / "models", settings.embedded_models)
+        pages = Pages(workers, max_bytes=settings.server.max_upload_bytes)
+        stack.push_async_callback(pages.close)
+        embedded = EmbeddedBackend(embedded_name(settings), data_dir / "models", settings.embedded_models)
         stack.push_async_callback(embedded.close)
         models = open_models(settings, embedded)
         stack.push_async_callback(models.close)
@@ -113,6 +118,7 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             embedder=embedder,
             vectors=vectors,
             workers=workers,
+            pages=pages,
             models=models,
             embedded_ollama=ollama,
         )
@@ -131,10 +137,23 @@ def open_models(settings: Settings, embedded: EmbeddedBackend) -> ModelRegistry:
             case "embedded":
                 backends.append(embedded)
             case "functions":
-                backends.append(FunctionsBackend(connection.name, [Extractive()]))
+                loader = FunctionLoader(chosen.functions_dir)
+                functions = FunctionsBackend(
+                    connection.name, [Extractive()], loader=loader, timeout_s=connection.timeout_s
+                )
+                backends.append(functions)
     return ModelRegistry(
-        backends, aliases=chosen.aliases, list_ttl_s=chosen.list_ttl_s, list_timeout_s=chosen.list_timeout_s
+        backends,
+        aliases=chosen.aliases,
+        list_ttl_s=chosen.list_ttl_s,
+        list_timeout_s=chosen.list_timeout_s,
+        prefixes={connection.name: connection.prefix for connection in chosen.connections if connection.prefix},
     )
+
+
+def embedded_name(settings: Settings) -> str:
+    """Return what the connection to the models of this process is called."""
+    return next((each.name for each in settings.models.connections if each.kind == "embedded"), "embedded")
 
 
 def check_sources(settings: Settings) -> None:

@@ -151,7 +151,7 @@ class Client:
 
     async def known(self, sha256: str) -> list[Stored]:
         """Return the user's own files of exactly these bytes, the first one first."""
-        found = await self._ask("GET", "/api/v1/files/", params={"sha256": sha256})
+        found = await self._ask("GET", "/api/v1/files/", params={"sha256": sha256, "content": "false"})
         return [Stored(item["id"], item["filename"], Status(item["data"]["status"])) for item in found["items"]]
 
     async def upload(self, path: Path, *, name: str, metadata: Mapping[str, str]) -> str:

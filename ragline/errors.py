@@ -77,8 +77,14 @@ class Damaged(ParseFailed):
 
 
 class TooMany(RaglineError):
+    """Over a rate or a quota. `retry_after_s`: when it is worth trying again, where that is known."""
+
     status = 429
     retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class BackendError(RaglineError):

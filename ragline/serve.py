@@ -55,6 +55,7 @@ async def run(settings: Settings, *, say: Say) -> None:
 async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None, say: Say) -> None:
     admin, key = await first_admin(app.records, app.settings.auth)
     api = create_api(app, admin=admin, runs_url=prefect.ui_url if prefect else None)
+    app.models.start()
     config = uvicorn.Config(
         api,
         log_config=None,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from ragline.app import App, open_app
 from ragline.bootstrap import first_admin
@@ -17,8 +17,21 @@ from ragline.errors import BadInput, ParseFailed
 from ragline.flows.runner import ingesting
 from ragline.pipelines.accept import accept
 from ragline.retrieval.answer import Question, answer, prepare, retrieve
+from ragline.retrieval.filters import of_metadata
 from ragline.retrieval.references import resolve
-from ragline.types import CollectionRecord, CollectionRef, Context, FileRecord, FileRef, Ref, Source, Status, User
+from ragline.types import (
+    CollectionRecord,
+    CollectionRef,
+    Context,
+    FileRecord,
+    FileRef,
+    Ref,
+    Source,
+    Status,
+    TextRef,
+    UrlRef,
+    User,
+)
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -30,6 +43,21 @@ class Answer:
 
     text: str
     sources: Sequence[Source]
+
+
+class Named(TypedDict, total=False):
+    """What a question is about; all of it together.
+
+    `collection` is a name, `texts` are texts by their names, `urls` pages of the public web. `metadata` filters files
+    and collection as in a chat (docs/references.md), `full` takes them whole instead of searching them.
+    """
+
+    files: Sequence[FileRecord]
+    collection: str | None
+    texts: Mapping[str, str]
+    urls: Sequence[str]
+    metadata: Mapping[str, object] | None
+    full: bool
 
 
 class Ragline:
@@ -63,34 +91,29 @@ class Ragline:
         """Return the collection of this name, made where there is none."""
         return await self.app.records.collections.named(name, self._user)
 
-    async def retrieve(
-        self, question: str, *, files: Sequence[FileRecord] = (), collection: str | None = None
-    ) -> Context:
-        """Return the passages nearest to a question. Raises BadInput where nothing to search is named."""
-        refs = await self._refs(files, collection)
+    async def retrieve(self, question: str, **named: Unpack[Named]) -> Context:
+        """Return what fits a question best. Raises BadInput where nothing is named, and what a chat would answer."""
+        refs = await self._refs(named)
         if not refs:
-            raise BadInput("name what to search: files=… or collection=…")
+            raise BadInput("name what to search: files=…, collection=…, texts=… or urls=…")
         resolved = await resolve(self.app, refs, self._user)
         return await retrieve(self.app, question, resolved, max_tokens=self.app.settings.retrieval.context_tokens)
 
-    async def ask(
-        self,
-        question: str,
-        *,
-        files: Sequence[FileRecord] = (),
-        collection: str | None = None,
-        model: str = "extractive",
-    ) -> Answer:
-        """Return a model's answer from files or a collection. Raises NotFound for a model that no back end has."""
-        refs = await self._refs(files, collection)
-        asked = Question(model, [{"role": "user", "content": question}], refs)
+    async def ask(self, question: str, *, model: str = "extractive", **named: Unpack[Named]) -> Answer:
+        """Return a model's answer from what is named. Raises NotFound for a model that no back end has."""
+        asked = Question(model, [{"role": "user", "content": question}], await self._refs(named))
         prepared = await prepare(self.app, asked, self._user)
         completion = await answer(prepared)
         return Answer(text_of(completion), prepared.context.sources)
 
-    async def _refs(self, files: Sequence[FileRecord], collection: str | None) -> list[Ref]:
-        refs: list[Ref] = [FileRef(file.id) for file in files]
-        return [*refs, CollectionRef((await self.collection(collection)).id)] if collection else refs
+    async def _refs(self, named: Named) -> list[Ref]:
+        metadata, full = named.get("metadata"), named.get("full", False)
+        where = of_metadata(metadata) if metadata else None
+        refs: list[Ref] = [FileRef(file.id, where, full) for file in named.get("files", ())]
+        if collection := named.get("collection"):
+            refs.append(CollectionRef((await self.collection(collection)).id, where, full))
+        refs += [TextRef(name, content) for name, content in named.get("texts", {}).items()]
+        return [*refs, *map(UrlRef, named.get("urls", ()))]
 
     async def _finished(self, file: FileRecord) -> FileRecord:
         with self.app.records.changes.watching(file.id) as changed:
@@ -113,22 +136,15 @@ class BlockingRagline:
 
         return self._portal.call(call)
 
-    def retrieve(self, question: str, *, files: Sequence[FileRecord] = (), collection: str | None = None) -> Context:
+    def retrieve(self, question: str, **named: Unpack[Named]) -> Context:
         async def call() -> Context:
-            return await self._rag.retrieve(question, files=files, collection=collection)
+            return await self._rag.retrieve(question, **named)
 
         return self._portal.call(call)
 
-    def ask(
-        self,
-        question: str,
-        *,
-        files: Sequence[FileRecord] = (),
-        collection: str | None = None,
-        model: str = "extractive",
-    ) -> Answer:
+    def ask(self, question: str, *, model: str = "extractive", **named: Unpack[Named]) -> Answer:
         async def call() -> Answer:
-            return await self._rag.ask(question, files=files, collection=collection, model=model)
+            return await self._rag.ask(question, model=model, **named)
 
         return self._portal.call(call)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 SOURCE_KEY = "ragline_source"
 """The key in a file's metadata that names the source it was taken from; an upload cannot set it."""
@@ -30,7 +30,8 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-Stage = Literal["queued", "parse", "chunk", "embed", "index", "done"]
+Stage = Literal["stored", "queued", "parse", "chunk", "embed", "index", "done"]
+"""`stored`: it does not wait to be processed until somebody asks for it."""
 
 Failure = Literal["permanent", "exhausted", "cancelled"]
 """Why a file failed: it cannot be read, it was tried as often as is allowed, or somebody stopped it."""
@@ -107,7 +108,8 @@ class Grant:
 class FileRecord:
     """A file as the records know it. Times are Unix seconds, `sha256` is of the bytes, `progress` runs from 0 to 1.
 
-    `blob` is where the bytes lie; `version` names the passages that answer, None while there are none.
+    `blob` is where the bytes lie; `version` names the passages that answer, None while there are none. `edited` is
+    where a text lies that somebody wrote in place of what was read from the bytes.
     """
 
     id: str
@@ -132,6 +134,7 @@ class FileRecord:
     untidy: int
     created_at: int
     updated_at: int
+    edited: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,23 +166,76 @@ class OpenedCollection:
     writable: bool
 
 
+Scalar: TypeAlias = str | int | float | bool
+
+Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What one entry of a file's metadata must be. `value` is a tuple for `in` and `nin`, else a scalar."""
+
+    key: str
+    operator: Operator
+    value: Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which files are meant, by their metadata: all of the parts, or any of them."""
+
+    parts: tuple[Condition | Where, ...]
+    joined: Literal["and", "or"] = "and"
+
+
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """A chat's reference to one file."""
+    """A chat's reference to one file. `where`: only if its metadata fits. `full`: all of its text, without a search.
+
+    `sent` is the reference in the words of the client, which get it back in `sources`; it makes no other reference.
+    """
 
     id: str
-    kind: Literal["file"] = "file"
+    where: Where | None = None
+    full: bool = False
+    sent: Mapping[str, Json] | None = field(default=None, compare=False, repr=False)
+    kind: ClassVar[Literal["file"]] = "file"
 
 
 @dataclass(frozen=True, slots=True)
 class CollectionRef:
-    """A chat's reference to a collection."""
+    """A chat's reference to a collection, or to those of its files that `where` fits; `full`, `sent` as of a file."""
 
     id: str
-    kind: Literal["collection"] = "collection"
+    where: Where | None = None
+    full: bool = False
+    sent: Mapping[str, Json] | None = field(default=None, compare=False, repr=False)
+    kind: ClassVar[Literal["collection"]] = "collection"
 
 
-Ref: TypeAlias = FileRef | CollectionRef
+@dataclass(frozen=True, slots=True)
+class TextRef:
+    """A text that came with the chat and is stored nowhere."""
+
+    name: str
+    content: str = field(repr=False)
+    id: str = ""
+    sent: Mapping[str, Json] | None = field(default=None, compare=False, repr=False)
+    kind: ClassVar[Literal["text"]] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class UrlRef:
+    """A page of the public web, fetched for this chat and stored nowhere. `name` is what it is called, if anything."""
+
+    url: str
+    name: str = ""
+    id: str = ""
+    sent: Mapping[str, Json] | None = field(default=None, compare=False, repr=False)
+    kind: ClassVar[Literal["url"]] = "url"
+
+
+Ref: TypeAlias = FileRef | CollectionRef | TextRef | UrlRef
 
 ElementKind = Literal["title", "text", "list", "table", "code"]
 
@@ -280,7 +336,8 @@ class Context:
 class Model:
     """A model that a back end offers. `id` is what clients send; `backend` names the connection that owns it.
 
-    `details` holds what the back end itself said of it, in its own wire format.
+    `details` holds what the back end itself said of it, in its own wire format; `own_id` is how the back end calls it,
+    where clients must use another name.
     """
 
     id: str
@@ -288,7 +345,42 @@ class Model:
     owned_by: Literal["ollama", "openai", "embedded", "function"]
     created: int = 0
     alias_of: str | None = None
+    own_id: str | None = None
     details: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, as models that are Python code may know it."""
+
+    id: str
+    name: str
+    role: Role
+
+
+class Reach(Protocol):
+    """What a model that is Python code may do for the user who asks. It belongs to the event loop of the server."""
+
+    @property
+    def user(self) -> Asker: ...
+
+    @property
+    def messages(self) -> Sequence[Mapping[str, Json]]:
+        """The messages as the client sent them, without what was retrieved."""
+
+    @property
+    def question(self) -> str:
+        """The text of the last message of the user; empty where there is none."""
+
+    async def search(
+        self, text: str, *, files: Sequence[str], collections: Sequence[str], limit: int | None
+    ) -> Context:
+        """Return passages of these files and collections, or of everything that the user may see. Raises NotFound."""
+
+    def stream(
+        self, model: str, messages: Sequence[Mapping[str, Json]], parameters: Mapping[str, Json]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the events of another model's answer. Raises NotFound, and Invalid for one that would ask itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,10 +388,12 @@ class ChatRequest:
     """A chat in OpenAI's wire format, ready for a back end.
 
     `body` is the client's JSON with `model` and `messages` replaced by ours and Ragline's own keys taken out; `context`
-    is what was retrieved for it, already written into the messages (function models read it directly).
+    is what was retrieved for it, already written into the messages (function models read it directly); `reach` is for
+    function models, too.
     """
 
     model: str
     body: Mapping[str, Json]
     context: Context | None = None
     language: str = "en"
+    reach: Reach | None = None

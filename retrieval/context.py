@@ -13,12 +13,15 @@ MAX_GAP_CHARS = 2
 CountTokens = Callable[[Sequence[str]], list[int]]
 
 
-def assemble(question: str, hits: Sequence[Hit], *, max_tokens: int, count_tokens: CountTokens) -> Context:
+def assemble(
+    question: str, hits: Sequence[Hit], *, max_tokens: int, count_tokens: CountTokens, whole: Sequence[Hit] = ()
+) -> Context:
     """Return the best hits that fit into `max_tokens`; the first is cut if it alone is too long.
 
-    Sources are numbered from 1 in the order of their best hit; the hits of a source keep their order.
+    Sources are numbered from 1 in the order of their best hit; the hits of a source keep their order. Those in `whole`
+    come first, and nobody counts their tokens here.
     """
-    kept: list[Hit] = []
+    kept: list[Hit] = list(whole)
     tokens = 0
     first: dict[str, Hit] = {}
     for hit in hits:
@@ -31,7 +34,7 @@ def assemble(question: str, hits: Sequence[Hit], *, max_tokens: int, count_token
         elif not kept:
             kept.append(cut(hit, max_tokens / size))
             tokens = max_tokens
-    return Context(question, number(kept), tokens, left_out=len(fresh) - len(kept))
+    return Context(question, number(kept), tokens, left_out=len(fresh) + len(whole) - len(kept))
 
 
 def number(hits: Sequence[Hit]) -> list[Source]:

@@ -9,9 +9,9 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
 from ragline.app import App
-from ragline.retrieval.references import resolve
-from ragline.retrieval.search import search
-from ragline.types import Hit, Ref, User
+from ragline.errors import BadInput
+from ragline.retrieval.search import search_in
+from ragline.types import CollectionRef, FileRef, Hit, Ref, User
 
 
 class RaglineRetriever(BaseRetriever):
@@ -19,6 +19,8 @@ class RaglineRetriever(BaseRetriever):
 
     def __init__(self, app: App, user: User, refs: Sequence[Ref], *, limit: int | None = None) -> None:
         super().__init__()
+        if unfit := [ref.kind for ref in refs if not isinstance(ref, FileRef | CollectionRef) or ref.full]:
+            raise BadInput(f"a retriever searches files and collections, no reference of type {unfit[0]!r} or full")
         self._app = app
         self._user = user
         self._refs = refs
@@ -29,8 +31,7 @@ class RaglineRetriever(BaseRetriever):
         return asyncio.run(self._aretrieve(query_bundle))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        resolved = await resolve(self._app, self._refs, self._user)
-        hits = await search(self._app, query_bundle.query_str, resolved.scope, limit=self._limit)
+        hits = await search_in(self._app, self._refs, self._user, query_bundle.query_str, limit=self._limit)
         return [node(hit) for hit in hits]
 
 

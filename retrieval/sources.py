@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
-from ragline.retrieval.references import Resolved
-from ragline.types import Context, Hit, Json, Ref, Source
+from ragline.app import App
+from ragline.retrieval.gather import Gathered
+from ragline.types import CollectionRef, Context, FileRecord, FileRef, Hit, Json, Ref, Source, TextRef, UrlRef
 
 Sources = Sequence[Mapping[str, Json]]
 
 
-def sources_of(context: Context, resolved: Resolved) -> Sources:
+async def sources_of(app: App, gathered: Gathered, refs: Sequence[Ref]) -> Sources:
     """Return an entry for each reference, in the order of the references, passages best first.
 
-    `distances` are (1 + cosine) / 2, so 0 to 1, bigger is nearer; a passage stands with the first reference it fits.
+    What is given whole, and a text of the request, has no `distances`. A document stands with the first reference it
+    fits.
     """
-    groups: list[list[tuple[Source, Hit]]] = [[] for _ in resolved.refs]
+    context = gathered.context
+    files = await app.records.files.named({source.file_id for source in context.sources} - gathered.inline.keys())
+    groups: list[list[tuple[Source, Hit]]] = [[] for _ in refs]
     order = {id(hit): rank for rank, hit in enumerate(ranked(context))}
     for source in context.sources:
-        for hit in source.hits:
-            position = resolved.ref_of(hit)
-            if position is not None:
-                groups[position].append((source, hit))
+        groups[gathered.owners[source.file_id]] += [(source, hit) for hit in source.hits]
+    embedding = embedding_config(app)
     return [
-        entry(ref, sorted(group, key=lambda pair: order[id(pair[1])]))
-        for ref, group in zip(resolved.refs, groups, strict=True)
+        entry(ref, sorted(group, key=lambda pair: order[id(pair[1])]), gathered, files, embedding)
+        for ref, group in zip(refs, groups, strict=True)
     ]
 
 
@@ -32,30 +36,89 @@ def ranked(context: Context) -> list[Hit]:
     return sorted((hit for source in context.sources for hit in source.hits), key=lambda hit: -hit.score)
 
 
-def entry(ref: Ref, group: Sequence[tuple[Source, Hit]]) -> Mapping[str, Json]:
-    return {
-        "source": {"type": ref.kind, "id": ref.id},
+def entry(
+    ref: Ref,
+    group: Sequence[tuple[Source, Hit]],
+    gathered: Gathered,
+    files: Mapping[str, FileRecord],
+    embedding: dict[str, Json],
+) -> Mapping[str, Json]:
+    made: dict[str, Json] = {
+        "source": ref.sent if ref.sent is not None else as_sent(ref),
         "document": [hit.passage.chunk.text for _, hit in group],
-        "metadata": [metadata(source, hit) for source, hit in group],
-        "distances": [(1 + hit.cosine) / 2 for _, hit in group],
+        "metadata": [metadata(source, hit, gathered, files.get(source.file_id)) | embedding for source, hit in group],
     }
+    if was_searched(ref, group, gathered):
+        made["distances"] = distances([hit for _, hit in group])
+    return made
 
 
-def metadata(source: Source, hit: Hit) -> Mapping[str, Json]:
+def distances(hits: Sequence[Hit]) -> list[float]:
+    """Return what the wire format calls distances: (1 + cosine) / 2, so 0 to 1, bigger is nearer, falling.
+
+    Hits stand in their fused order, in which words count as well: one that is nearer by meaning than a hit before it is
+    given that one's.
+    """
+    return list(accumulate(((1 + hit.cosine) / 2 for hit in hits), min))
+
+
+def as_sent(ref: Ref) -> Mapping[str, Json]:
+    """Return a reference as a client would have sent it; a filter is left out."""
+    match ref:
+        case FileRef() | CollectionRef():
+            return {"type": ref.kind, "id": ref.id, **({"context": "full"} if ref.full else {})}
+        case TextRef():
+            return {"type": ref.kind, "id": ref.id, "name": ref.name, "content": ref.content}
+        case UrlRef():
+            return {"type": ref.kind, "url": ref.url, "name": ref.name}
+
+
+def was_searched(ref: Ref, group: Sequence[tuple[Source, Hit]], gathered: Gathered) -> bool:
+    """Tell whether the entry of a reference has distances."""
+    match ref:
+        case FileRef() | CollectionRef():
+            return not ref.full
+        case TextRef():
+            return False
+        case UrlRef():
+            return any(source.file_id in gathered.searched for source, _ in group)
+
+
+def metadata(source: Source, hit: Hit, gathered: Gathered, file: FileRecord | None) -> dict[str, Json]:
+    """Return the metadata of a passage in a context: its place, its document, and the number by which it is cited."""
+    known = place(hit) | {"citation": source.number}
+    if (inline := gathered.inline.get(source.file_id)) is None:
+        return known | of_file(hit, file)
+    about = contents(inline.sha256, inline.size_bytes, inline.content_type)
+    return known | about | ({"source": inline.url, "url": inline.url} if inline.url is not None else {})
+
+
+def embedding_config(app: App) -> dict[str, Json]:
+    """Return what the metadata of each passage says of the model that embedded it, as a text: so clients expect it."""
+    said = {"engine": app.settings.embedder.kind, "model": app.settings.embedder.model}
+    return {"embedding_config": json.dumps(said, ensure_ascii=False)}
+
+
+def place(hit: Hit) -> dict[str, Json]:
     """Return where a passage stands. `page` counts from 0 as clients expect, `page_label` is what is printed."""
-    chunk = hit.passage.chunk
+    passage, chunk = hit.passage, hit.passage.chunk
     known: dict[str, Json] = {
-        "source": source.name,
-        "name": source.name,
-        "file_id": source.file_id,
-        "created_by": hit.passage.user_id,
+        "source": passage.name,
+        "name": passage.name,
         "start_index": chunk.start,
         "end_index": chunk.end,
         "heading": chunk.heading,
         "language": chunk.language,
-        "citation": source.number,
-        "passage_id": hit.passage.id,
+        "passage_id": passage.id,
     }
-    if chunk.page is not None:
-        known |= {"page": chunk.page - 1, "page_label": str(chunk.page)}
-    return known
+    return known if chunk.page is None else known | {"page": chunk.page - 1, "page_label": str(chunk.page)}
+
+
+def of_file(hit: Hit, file: FileRecord | None) -> dict[str, Json]:
+    """Return what the metadata of a passage says of its file; None: the file was deleted meanwhile."""
+    owned: dict[str, Json] = {"file_id": hit.passage.file_id, "created_by": hit.passage.user_id}
+    return owned if file is None else owned | contents(file.sha256, file.size_bytes, file.content_type)
+
+
+def contents(sha256: str, size_bytes: int, content_type: str) -> dict[str, Json]:
+    return {"hash": sha256, "file_hash": sha256, "size": size_bytes, "content_type": content_type}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import ragline.app
+from ragline.config import settings as config
 from ragline.config.environment import quiet_libraries
+from ragline.connectors.embedders import open_embedder
+from ragline.connectors.embedders.protocol import Embedder
 from tests.http.running import Running, start
 from tests.models import smollm2
 
@@ -21,6 +26,35 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def models_folder() -> Path:
     """A folder with SmolLM2 that outlives the session; the embedding model is built beside it at its first use."""
     return smollm2.folder()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def embedders_stay_open() -> Iterator[None]:
+    """Load each packaged embedder once for all installations of this process: a fresh one is ready after seconds."""
+    kept: dict[tuple[str, Path], Embedder] = {}
+    closes = []
+
+    def key_of(settings: config.Embedder, folder: Path) -> tuple[str, Path]:
+        return settings.model_dump_json(), folder.resolve()
+
+    async def stay() -> None:
+        pass
+
+    async def opened(settings: config.Embedder, *, folder: Path) -> Embedder:
+        if settings.kind != "packaged":
+            return await open_embedder(settings, folder=folder)
+        key = key_of(settings, folder)
+        if key not in kept:
+            kept[key] = embedder = await open_embedder(settings, folder=folder)
+            closes.append(embedder.close)
+            setattr(embedder, "close", stay)  # noqa: B010  # for mypy, methods cannot be assigned
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ragline.app, "open_embedder", opened)
+        yield
+    for close in closes:
+        asyncio.run(close())
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("config", "connectors", "pipelines", "retrieval", "flows")
 
-CORE = frozenset({"types", "errors", "language"})
+CORE = frozenset({"types", "errors", "language", "functions"})
 BELOW_APP = CORE | {"config", "connectors"}
 BELOW_EDGES = BELOW_APP | {"bootstrap", "app", "pipelines", "retrieval"}
 
@@ -26,13 +26,14 @@ MAY_IMPORT: Mapping[str, frozenset[str]] = {
     "types": frozenset(),
     "errors": frozenset(),
     "language": frozenset(),
+    "functions": frozenset({"types", "errors"}),
     "background": frozenset(),
     "config": CORE,
     "connectors": CORE | {"config"},
     "bootstrap": BELOW_APP,
     "app": BELOW_APP | {"bootstrap"},
     "pipelines": BELOW_APP | {"bootstrap", "app"},
-    "retrieval": BELOW_APP | {"app"},
+    "retrieval": BELOW_APP | {"app", "pipelines"},
     "flows": BELOW_EDGES | {"background"},
     "api": BELOW_EDGES | {"flows"},
     "running": frozenset(),

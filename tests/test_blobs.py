@@ -13,7 +13,9 @@ import fsspec
 import pytest
 
 from ragline.config.settings import Blobs as BlobSettings
+from ragline.config.settings import Database
 from ragline.connectors.blobs import Blobs, open_blobs
+from ragline.connectors.records.store import open_records
 from ragline.errors import NotFound, SetupError, TooLarge, Unavailable
 from tests.s3 import new_bucket, s3_server, use_s3
 
@@ -149,3 +151,14 @@ async def test_a_stream_that_breaks_leaves_the_old_bytes(tmp_path: Path) -> None
 def test_an_address_that_nothing_can_open_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="nonsense://"):
         open_blobs(BlobSettings(url="nonsense://bucket"), data_dir=tmp_path)
+
+
+async def test_the_data_folder_may_have_any_name(tmp_path: Path) -> None:
+    """Bytes lie in the data folder itself, whatever its name means in a URL: else a backup of it has none."""
+    data_dir = tmp_path / "données d'été 100 % #1 a::b?c"
+    blobs = open_blobs(BlobSettings(), data_dir=data_dir)
+    await blobs.put("files/a", io.BytesIO("été".encode()))
+    assert (data_dir / "blobs" / "files" / "a").read_text(encoding="utf-8") == "été"
+    records = await open_records(Database(), data_dir=data_dir)
+    await records.close()
+    assert (data_dir / "ragline.db").is_file()

@@ -92,10 +92,10 @@ def test_every_command_has_a_heading() -> None:
 def test_every_endpoint_is_in_the_docs() -> None:
     from fastapi.routing import APIRoute
 
-    from ragline.api import audit, auth, chat, files, knowledge, meta, models, ollama
+    from ragline.api.server import ROOMS
 
     documented = (ROOT / "docs" / "api.md").read_text()
-    for room in (audit, auth, chat, files, knowledge, meta, models, ollama):
+    for room in ROOMS[:-1]:
         for route in room.router.routes:
             assert isinstance(route, APIRoute)
             path = re.sub(r"\{(\w+):\w+\}", r"{\1}", route.path)

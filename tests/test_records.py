@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sqlite3
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -174,3 +178,24 @@ async def test_a_link_that_changes_asks_for_the_passages_to_follow(records: Reco
     assert await records.files.untidy(limit=9) == ["f"]
     await records.files.tidied("f", (await records.files.get("f")).untidy)
     assert await records.files.untidy(limit=9) == []
+
+
+async def test_an_error_that_is_forgotten_stops_nobody(tmp_path: Path) -> None:
+    """Its statement would be let go of in the thread of the event loop, which waits for whom waits for it."""
+    records = await open_records(Database(), data_dir=tmp_path)
+    ada = await user(records)
+    kept = (await asyncio.gather(user(records), return_exceptions=True))[0]
+    assert isinstance(kept, Conflict)
+    other = sqlite3.connect(tmp_path / "ragline.db", check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(2.0, other.close)
+    release.start()
+    waiting = asyncio.create_task(records.users.change(ada.id, name="Ada"))
+    await asyncio.sleep(0.3)
+    started = time.monotonic()
+    del kept
+    gc.collect()
+    assert time.monotonic() - started < 1.0
+    await waiting
+    release.join()
+    await records.close()

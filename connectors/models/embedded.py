@@ -120,6 +120,18 @@ class EmbeddedBackend:
     async def embeddings(self, model: str, texts: list[str]) -> list[list[float]]:
         raise BackendError(f"{self.name}: {model!r} is a language model, it has no embeddings; name an embedding model")
 
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Return the tokens of a chat, the form of the model's chats included.
+
+        The model reads it for that, and remembers it: the chat itself is then answered sooner. Raises as `answer`.
+        """
+        body = {**request.body, "max_tokens": 1, "max_completion_tokens": None}
+        async with aclosing(self.answer(request.model, body)) as answer:
+            async for piece in answer:
+                if isinstance(piece, Finish):
+                    return piece.prompt_tokens
+        raise BackendError(f"{self.name}: the tokens of {request.model!r} could not be counted; try again")
+
     async def answer(self, model: str, body: Mapping[str, Json]) -> AsyncGenerator[str | Finish, None]:
         """Yield the pieces of the answer to a chat in OpenAI's format, its `Finish` last; closing it stops the model.
 

@@ -46,6 +46,7 @@ class EmbeddedOllama:
         embedding_name: str = "multilingual-e5-small",
     ) -> None:
         """`aliases`: other names, each with its targets, of which the first that was pulled is meant."""
+        self.name = backend.name
         self._backend = backend
         self._embedder = embedder
         self._aliases = aliases
@@ -63,7 +64,10 @@ class EmbeddedOllama:
         }
 
     async def forward(self, method: str, path: str, body: bytes) -> Forwarded:
-        """Answer `method` on `path`. Refusals are answers too: `{"error": …}` with their status, 400 or 404."""
+        """Answer `method` on `path`. Refusals are answers too, with their status, 400 or 404.
+
+        Ollama's clients read `error` of them, those of the other routes `detail`.
+        """
         verb, path = "GET" if method == "HEAD" else method, path.rstrip("/")
         try:
             route = self._routes.get((verb, path))
@@ -72,7 +76,8 @@ class EmbeddedOllama:
                 raise NotFound(f"{method} {path} is not answered by the models in this process; these are: {known}")
             return await route(parsed(body) if verb == "POST" else {})
         except RaglineError as error:
-            return whole({"error": str(error)}, BadInput.status if isinstance(error, BadInput) else error.status)
+            status = BadInput.status if isinstance(error, BadInput) else error.status
+            return whole({"error": str(error), "detail": str(error)}, status)
 
     async def _tags(self, _: Asked) -> Forwarded:
         models = [self._backend.tag(weights) for weights in self._backend.pulled()]

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from ragline.types import ChatRequest, Context, Hit
+from ragline.functions import Request
+from ragline.types import Context, Hit
 
 MAX_QUOTES = 3
 MAX_QUESTION_CHARS = 2000
@@ -62,12 +63,12 @@ class Extractive:
     id = "extractive"
     name = "Extractive (quotes, no language model)"
 
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[str, None]:
+    async def chat(self, request: Request) -> AsyncGenerator[str, None]:
         words = FRENCH if request.language == "fr" else ENGLISH
-        if request.context is None:
+        if request.retrieved is None:
             yield words["nothing_given"]
             return
-        quotes = await asyncio.to_thread(best_sentences, request.context)
+        quotes = await asyncio.to_thread(best_sentences, request.retrieved)
         if not quotes:
             yield words["nothing_found"]
             return

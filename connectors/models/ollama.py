@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 
 from ollama import AsyncClient, ResponseError
 
 from ragline.config.settings import Connection
 from ragline.connectors.models import ollama_chat
-from ragline.connectors.models.forward import Forwarded
+from ragline.connectors.models.forward import Forwarded, Vectors, once, passed_on
 from ragline.connectors.models.openai_wire import DONE, chunk_event, completion, new_id
 from ragline.connectors.models.upstream import Upstream, dump
-from ragline.errors import BackendError
+from ragline.errors import BackendError, BadInput
 from ragline.types import ChatRequest, Json, Model
 
 USUAL_URL = "http://127.0.0.1:11434"
@@ -97,22 +97,33 @@ class OllamaBackend:
     async def embeddings(self, model: str, texts: list[str]) -> list[list[float]]:
         if not texts:
             return []
+        return (await self.embed(model, texts)).vectors
+
+    async def embed(self, model: str, texts: list[str], *, dimensions: int | None = None) -> Vectors:
+        """Return a vector a text, and the tokens they took. Raises BadInput for dimensions that did not come out."""
         with self._translated():
-            answer = await self._client.embed(model=model, input=texts)
+            answer = await self._client.embed(model=model, input=texts, dimensions=dimensions)
         vectors = [list(vector) for vector in answer.embeddings]
         if len(vectors) != len(texts):
             raise BackendError(f"{self._server.label}: {model!r} gave {len(vectors)} vectors for {len(texts)} texts")
-        return vectors
+        if dimensions is not None and len(vectors[0]) != dimensions:
+            raise BadInput(
+                f"dimensions: the vectors of {model!r} have {len(vectors[0])}, not {dimensions}; "
+                "ask without `dimensions`"
+            )
+        return Vectors(vectors, answer.prompt_eval_count)
 
     async def forward(self, method: str, path: str, body: bytes) -> Forwarded:
         """Pass a request on; what comes back is untouched, but for the connection that `/api/tags` adds to models."""
-        response = await self._server.open(method, path, body)
-        content_type = response.headers.get("content-type", "application/json")
-        chunks = self._server.pieces(response)
+        forwarded = await passed_on(self._server, method, path, body)
         if method == "GET" and path == "/api/tags":
-            listing = self._server.parse(b"".join([chunk async for chunk in chunks]), content_type)
-            return Forwarded(response.status_code, content_type, _once(dump(_with_connection(listing))))
-        return Forwarded(response.status_code, content_type, await _started(chunks))
+            listing = self._server.parse(await forwarded.whole(), forwarded.content_type)
+            return Forwarded(forwarded.status, forwarded.content_type, once(dump(_with_connection(listing))))
+        return forwarded
+
+    async def forward_openai(self, path: str, body: bytes) -> Forwarded:
+        """Pass a request on to the routes of OpenAI's API that Ollama has itself."""
+        return await passed_on(self._server, "POST", f"/v1{path}", body)
 
     async def close(self) -> None:
         await self._server.close()
@@ -173,22 +184,3 @@ def _with_connection(listing: Mapping[str, Json]) -> dict[str, Json]:
             if isinstance(model, Mapping)
         ],
     }
-
-
-async def _started(chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """Return `chunks` already begun: a generator that never began would not close its request when it is dropped."""
-    first = await anext(chunks, b"")
-    return _resumed(first, chunks)
-
-
-async def _resumed(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for chunk in chunks:
-            yield chunk
-    finally:
-        await chunks.aclose()
-
-
-async def _once(chunk: bytes) -> AsyncGenerator[bytes, None]:
-    yield chunk

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 
 from ragline.config.settings import Connection
+from ragline.connectors.models.forward import Forwarded, Vectors, passed_on
 from ragline.connectors.models.openai_wire import DONE
 from ragline.connectors.models.upstream import Upstream, dump
-from ragline.errors import BackendError
+from ragline.errors import BackendError, BadInput
 from ragline.types import ChatRequest, Json, Model
 
 LAST_SECOND = 1 << 40
@@ -52,7 +53,7 @@ class OpenAIBackend:
             last = rest = b""
             async for piece in pieces:
                 rest += piece
-                if end := _end_of_events(rest):
+                if end := end_of_events(rest):
                     last, rest = rest[:end], rest[end:]
                     yield last
             if rest.strip():
@@ -66,14 +67,19 @@ class OpenAIBackend:
     async def embeddings(self, model: str, texts: list[str]) -> list[list[float]]:
         if not texts:
             return []
-        answer = await self._server.ask("POST", "/embeddings", {"model": model, "input": texts})
+        return (await self.embed(model, texts)).vectors
+
+    async def embed(self, model: str, texts: list[str], *, dimensions: int | None = None) -> Vectors:
+        """Return a vector a text, and the tokens they took. Raises BadInput for dimensions that did not come out."""
+        wish: dict[str, Json] = {"dimensions": dimensions} if dimensions is not None else {}
+        answer = await self._server.ask("POST", "/embeddings", {"model": model, "input": texts, **wish})
         data = answer.get("data")
         rows = {
             index: entry.get("embedding")
             for position, entry in enumerate(data if isinstance(data, list) else [])
             if isinstance(entry, dict) and isinstance(index := entry.get("index", position), int)
         }
-        vectors = []
+        vectors: list[list[float]] = []
         for index in range(len(texts)):
             vector = rows.get(index)
             if not isinstance(vector, list):
@@ -81,8 +87,17 @@ class OpenAIBackend:
                     f"{self._server.label}: model {model!r} gave {len(rows)} vectors for {len(texts)} texts, "
                     f"none for text {index}"
                 )
+            if dimensions is not None and len(vector) != dimensions:
+                raise BadInput(
+                    f"dimensions: the vectors of {model!r} have {len(vector)}, not {dimensions}; "
+                    "ask without `dimensions`"
+                )
             vectors.append(vector)
-        return vectors
+        return Vectors(vectors, _tokens(answer.get("usage")))
+
+    async def forward_openai(self, path: str, body: bytes) -> Forwarded:
+        """Pass a request on; what comes back is untouched."""
+        return await passed_on(self._server, "POST", path, body)
 
     async def close(self) -> None:
         await self._server.close()
@@ -104,7 +119,13 @@ def _has_id(entry: Mapping[str, Json]) -> bool:
     return isinstance(id, str | int) and bool(id)
 
 
-def _end_of_events(data: bytes) -> int:
+def _tokens(usage: Json) -> int | None:
+    """Return how many tokens a back end says it used, None where it does not."""
+    total = usage.get("total_tokens") if isinstance(usage, Mapping) else None
+    return total if isinstance(total, int) and total >= 0 else None
+
+
+def end_of_events(data: bytes) -> int:
     """Return how many bytes of `data` are whole server-sent events, blank line included."""
     lf, crlf = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n")
     return max(lf + 2 if lf >= 0 else 0, crlf + 4 if crlf >= 0 else 0)

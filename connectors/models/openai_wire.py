@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 
 from ragline.types import Json
@@ -69,20 +69,6 @@ def chunk_event(
 def event(data: Json) -> bytes:
     """Return `data` as one server-sent event in UTF-8; half a surrogate pair becomes a question mark."""
     return b"data: " + json.dumps(data, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"
-
-
-async def stream_of(model: str, pieces: AsyncIterator[str]) -> AsyncGenerator[bytes, None]:
-    """Yield the events of an answer as its `pieces` come: role, contents, finish, `[DONE]`. Closing closes `pieces`."""
-    id, created = new_id(), int(time.time())
-    try:
-        yield chunk_event(id, created, model, {"role": "assistant", "content": ""})
-        async for piece in pieces:
-            yield chunk_event(id, created, model, {"content": piece})
-        yield chunk_event(id, created, model, {}, finish_reason="stop")
-        yield DONE
-    finally:
-        if isinstance(pieces, AsyncGenerator):
-            await pieces.aclose()
 
 
 def objects_of(events: bytes) -> list[Mapping[str, Json]]:

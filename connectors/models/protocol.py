@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ragline.types import ChatRequest, Json, Model
 
@@ -31,3 +31,11 @@ class ModelBackend(Protocol):
         """Return one vector a text. Raises BackendError where the back end has no embeddings."""
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class InProcess(Protocol):
+    """A back end of this process, whose list costs nothing: it is kept for `list_ttl_s` at most."""
+
+    @property
+    def list_ttl_s(self) -> float: ...

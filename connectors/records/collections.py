@@ -75,6 +75,11 @@ class Collections:
             raise Forbidden(f"this account {otherwise} collection {collection_id!r}: ask its owner")
         return to_collection(row)
 
+    async def readable(self, user: User) -> set[str]:
+        """Return the ids of all collections that this user may see."""
+        async with self._engine.connect() as connection:
+            return set(await connection.scalars(select(collections.c.id).where(readable_collections(user))))
+
     async def writable_among(self, collection_ids: Collection[str], user: User) -> set[str]:
         """Return those of these ids whose collections this user may change."""
         query = select(collections.c.id).where(collections.c.id.in_(collection_ids), writable_collections(user))
@@ -134,6 +139,15 @@ class Collections:
         async with self._engine.connect() as connection:
             row = (await connection.execute(query.order_by(collections.c.created_at, collections.c.id))).first()
         return to_collection(row) if row else await self.add(user_id=user.id, name=name, description="")
+
+    async def with_name(self, name: str, user: User) -> CollectionRecord | None:
+        """Return the first of this user's own collections of this name, as far as they may see it; None without one."""
+        query = select(collections).where(
+            collections.c.name == name, collections.c.user_id == user.id, readable_collections(user)
+        )
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query.order_by(collections.c.created_at, collections.c.id))).first()
+        return to_collection(row) if row else None
 
     async def link(self, collection_id: str, file_id: str) -> None:
         """Put a file into a collection; once is enough. Raises NotFound when either has gone meanwhile.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
-from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.changes import QUEUE, Changes
+from ragline.connectors.records.file_rows import FRESH, QUEUED, new_id, to_file
 from ragline.connectors.records.rights import own_files, readable_files
 from ragline.connectors.records.tables import files, memberships
+from ragline.connectors.records.usage import Room
 from ragline.errors import Forbidden, NotFound
-from ragline.types import SOURCE_KEY, FileRecord, Json, Status, User
+from ragline.types import SOURCE_KEY, FileRecord, Json, Scope, Status, User
+
+__all__ = ["FRESH", "LOOKUP_SIZE", "QUEUED", "Files", "new_id", "to_file"]
 
 LOOKUP_SIZE = 500
 """Ids in one query, below SQLite's and PostgreSQL's limits on parameters."""
@@ -42,10 +44,15 @@ class Files:
         metadata: Mapping[str, Json],
         collection_id: str | None = None,
         directory_id: str | None = None,
+        waits: bool = True,
+        room: Room | None = None,
     ) -> FileRecord:
         """Add a file that waits to be ingested, into a collection where one is named. Its bytes must be stored.
 
-        Raises IntegrityError, and adds nothing, when the collection or the directory has gone meanwhile.
+        Unless it `waits`, it is only kept until somebody asks for it.
+
+        Raises IntegrityError, and adds nothing, when the collection or the directory has gone meanwhile; TooLarge when
+        the user has no `room` for it.
         """
         now = time.time()
         row = {
@@ -61,10 +68,12 @@ class Files:
             "untidy": 0,
             "created_at": int(now),
             "updated_at": int(now),
-            **FRESH,
+            **(FRESH if waits else FRESH | {"stage": "stored"}),
             "queued_at": now,
         }
         async with self._engine.begin() as connection:
+            if room is not None:
+                await room.take(connection, user_id, size_bytes=size_bytes)
             added = (await connection.execute(insert(files).values(row).returning(files))).one()
             if collection_id is not None:
                 member = {"collection_id": collection_id, "file_id": file_id, "directory_id": directory_id}
@@ -78,13 +87,30 @@ class Files:
     ) -> FileRecord | None:
         """Give a file new bytes, which wait to be ingested, and return it as it was before; None when it has gone.
 
-        Work on the old bytes loses its lease. The version that answers goes on to answer until the new one is in.
+        Work on the old bytes loses its lease. The version that answers goes on to answer until the new one is in. A
+        text that somebody wrote for the old bytes counts no more.
         """
-        before = await self.named([file_id])
         new = {"content_type": content_type, "size_bytes": size_bytes, "sha256": sha256, "blob": blob}
-        changed = await self._update(files.c.id == file_id, **FRESH, **new, queued_at=time.time())
-        self._changes.tell(QUEUE)
-        return before.get(file_id) if changed else None
+        return await self._renew(file_id, **new, edited=None)
+
+    async def edit(self, file_id: str, edited: str) -> FileRecord | None:
+        """Let a file be ingested from a text that lies here, not from its bytes; otherwise as `replace` does."""
+        return await self._renew(file_id, edited=edited)
+
+    async def _renew(self, file_id: str, **new: object) -> FileRecord | None:
+        """Change what a file is ingested from, let it wait, and return it as it was before; None when it has gone."""
+        row = files.c.id == file_id
+        async with self._engine.begin() as connection:
+            await connection.execute(update(files).where(row).values(untidy=files.c.untidy))  # locks it
+            before = (await connection.execute(BY_ID, {"file_id": file_id})).first()
+            if before is None:
+                return None
+            now = time.time()
+            changed = update(files).where(row).values(**FRESH, **new, queued_at=now, updated_at=int(now))
+            await connection.execute(changed)
+            await self._changes.publish(connection, file_id, QUEUE)
+        self._changes.tell(file_id, QUEUE)
+        return to_file(before)
 
     async def rename(self, file_id: str, filename: str) -> bool:
         """Give a file another name; its passages follow. False: there is no such file."""
@@ -135,6 +161,16 @@ class Files:
                 found |= set(await connection.scalars(some))
         return found
 
+    async def owned_among(self, file_ids: Collection[str], user: User) -> list[str]:
+        """Return those of these ids whose files this user may change and delete."""
+        found: list[str] = []
+        ids = list(file_ids)
+        async with self._engine.connect() as connection:
+            for start in range(0, len(ids), LOOKUP_SIZE):
+                some = select(files.c.id).where(files.c.id.in_(ids[start : start + LOOKUP_SIZE]), own_files(user))
+                found += await connection.scalars(some)
+        return found
+
     async def named(self, file_ids: Collection[str]) -> dict[str, FileRecord]:
         """Return the files among these ids that exist, by id."""
         found: dict[str, FileRecord] = {}
@@ -145,11 +181,29 @@ class Files:
                 found |= {row.id: to_file(row) for row in await connection.execute(some)}
         return found
 
-    async def versions(self, file_ids: Collection[str]) -> dict[str, str]:
-        """Return which version of each of these files answers; those that none does are left out."""
-        query = select(files.c.id, files.c.version).where(files.c.id.in_(file_ids), files.c.version.is_not(None))
+    async def versions(self, file_ids: Collection[str], scope: Scope) -> dict[str, str]:
+        """Return which version of each of these files answers; those that none does, or beyond the scope, are left out.
+
+        What lies in a collection is read here, so that a file that has just left one is not found there any more.
+        """
+        named = scope.collection_ids | scope.shared_collection_ids
+        member = and_(memberships.c.file_id == files.c.id, memberships.c.collection_id.in_(named))
+        query = (
+            select(files.c.id, files.c.version, files.c.user_id, memberships.c.collection_id)
+            .outerjoin(memberships, member)
+            .where(files.c.id.in_(file_ids), files.c.version.is_not(None))
+        )
+        versions: dict[str, tuple[str, str]] = {}
+        lies_in: dict[str, set[str]] = {}
         async with self._engine.connect() as connection:
-            return {row.id: row.version for row in await connection.execute(query)}
+            for row in await connection.execute(query):
+                versions[row.id] = row.version, row.user_id
+                lies_in.setdefault(row.id, set()).add(row.collection_id)
+        return {
+            file_id: version
+            for file_id, (version, owner) in versions.items()
+            if is_inside(scope, file_id, owner, lies_in[file_id])
+        }
 
     async def with_sha256(self, sha256: str, user_id: str) -> list[FileRecord]:
         """Return this user's files of exactly these bytes, the first one first."""
@@ -177,6 +231,28 @@ class Files:
             query = mine.order_by(files.c.created_at.desc(), files.c.id).limit(limit).offset(offset)
             rows = (await connection.execute(query)).all()
         return [to_file(row) for row in rows], int(total or 0)
+
+    async def count(self, user: User, *, personal: bool = False) -> int:
+        """Return how many files `page` lists; `personal`: of an administrator, too, only those they uploaded."""
+        query = select(func.count()).select_from(files).where(listed(user, personal=personal))
+        async with self._engine.connect() as connection:
+            return int(await connection.scalar(query) or 0)
+
+    async def search(
+        self, user: User, *, keep: Callable[[str], bool], personal: bool, limit: int, offset: int
+    ) -> list[FileRecord]:
+        """Return a part of the files that `count` counts, newest first: of those whose name `keep` says yes to."""
+        query = select(files.c.id, files.c.filename).where(listed(user, personal=personal))
+        ids: list[str] = []
+        async with self._engine.connect() as connection:
+            result = await connection.stream(query.order_by(files.c.created_at.desc(), files.c.id))
+            async for rows in result.partitions(LOOKUP_SIZE):
+                ids += [row.id for row in rows if keep(row.filename)]
+                if len(ids) >= offset + limit:
+                    break
+        chosen = ids[offset : offset + limit]
+        found = await self.named(chosen)
+        return [found[file_id] for file_id in chosen if file_id in found]
 
     async def of_status(self, status: Status, *, limit: int) -> list[FileRecord]:
         """Return the files of everybody in this state, longest in the queue first."""
@@ -222,51 +298,13 @@ class Files:
         return len(ids)
 
 
-QUEUED: dict[str, Any] = {
-    "status": Status.PENDING.value,
-    "stage": "queued",
-    "progress": 0.0,
-    "lease": None,
-    "lease_until": 0.0,
-}
-"""What a file has that waits."""
-
-FRESH: dict[str, Any] = QUEUED | {
-    "error": None,
-    "failure": None,
-    "attempts": 0,
-    "interruptions": 0,
-    "not_before": 0.0,
-}
-"""What a file has that waits for its first try."""
+def is_inside(scope: Scope, file_id: str, owner: str, lies_in: Collection[str]) -> bool:
+    """Tell whether a file of this owner, which lies in these collections, belongs to the scope of a search."""
+    everything = not (scope.file_ids or scope.collection_ids)
+    meant = everything or file_id in scope.file_ids or not scope.collection_ids.isdisjoint(lies_in)
+    seen = scope.user_id in (None, owner) or not scope.shared_collection_ids.isdisjoint(lies_in)
+    return meant and seen
 
 
-def new_id() -> str:
-    return str(uuid.uuid4())
-
-
-def to_file(row: Row[Any]) -> FileRecord:
-    return FileRecord(
-        id=row.id,
-        user_id=row.user_id,
-        filename=row.filename,
-        content_type=row.content_type,
-        size_bytes=row.size_bytes,
-        sha256=row.sha256,
-        blob=row.blob,
-        version=row.version,
-        status=Status(row.status),
-        stage=row.stage,
-        progress=row.progress,
-        error=row.error,
-        failure=row.failure,
-        chunk_count=row.chunk_count,
-        flow_run_id=row.flow_run_id,
-        metadata=row.metadata,
-        attempts=row.attempts,
-        interruptions=row.interruptions,
-        queued_at=row.queued_at,
-        untidy=row.untidy,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+def listed(user: User, *, personal: bool) -> ColumnElement[bool]:
+    return and_(own_files(user), files.c.user_id == user.id) if personal else own_files(user)

@@ -7,15 +7,17 @@ import secrets
 import time
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.tables import api_keys, users
 from ragline.connectors.records.users import to_user
-from ragline.errors import Conflict, NotSignedIn
+from ragline.errors import Conflict, NotFound, NotSignedIn
 from ragline.types import ApiKey, User
 
 KEY_PREFIX = "sk-"
@@ -63,14 +65,17 @@ class Keys:
             expires_at=expires_at,
             last_used_at=None,
         )
-        async with self._engine.begin() as connection:
-            known = (await connection.execute(select(api_keys).where(api_keys.c.key_hash == hashed))).first()
-            if known is None:
+        with suppress(IntegrityError):  # it is known
+            async with self._engine.begin() as connection:
                 await connection.execute(insert(api_keys).values(asdict(made) | {"key_hash": hashed}))
-                return key, made
-            if known.user_id != user_id:
-                raise Conflict("this API key belongs to another user")
-            return key, to_key(known)
+            return key, made
+        async with self._engine.connect() as connection:
+            known = (await connection.execute(select(api_keys).where(api_keys.c.key_hash == hashed))).first()
+        if known is None:
+            raise NotFound(f"no user {user_id!r}")
+        if known.user_id != user_id:
+            raise Conflict("this API key belongs to another user")
+        return key, to_key(known)
 
     async def identify(self, key: str) -> tuple[User, ApiKey] | None:
         """Return whose key this is, as the user that it lets them be, and the key. Raises NotSignedIn if it expired."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import re
 import unicodedata
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Text, cast, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.directories import portions
@@ -69,11 +71,19 @@ class Members:
 
     async def unfinished(self, collection_id: str, *, limit: int) -> list[FileRecord]:
         """Return the files that are waiting or being worked on, longest in the queue first."""
-        on_its_way = files.c.status.in_([Status.PENDING.value, Status.PROCESSING.value])
+        on_its_way = and_(
+            files.c.status.in_([Status.PENDING.value, Status.PROCESSING.value]), files.c.stage != "stored"
+        )
         query = joined(files).where(memberships.c.collection_id == collection_id, on_its_way)
         async with self._engine.connect() as connection:
             rows = await connection.execute(query.order_by(files.c.queued_at, files.c.id).limit(limit))
             return [to_file(row) for row in rows]
+
+    async def all(self, collection_id: str) -> list[Placed]:
+        """Return every file of the collection in the order in which they were added."""
+        query = joined(files, memberships.c.directory_id).where(memberships.c.collection_id == collection_id)
+        ordered = query.order_by(memberships.c.created_at, files.c.id)
+        return [Placed(to_file(row), row.directory_id) async for rows in self._read(ordered) for row in rows]
 
     async def among(self, collection_id: str, file_ids: Collection[str]) -> list[str]:
         """Return those of these ids that are files of the collection."""
@@ -155,6 +165,15 @@ def folded(name: str) -> str:
     """Return a name without case and accents, for comparing."""
     apart = unicodedata.normalize("NFKD", name.casefold())
     return "".join(character for character in apart if not unicodedata.combining(character))
+
+
+def matching(pattern: str) -> Callable[[str], bool]:
+    """Return what tells whether a whole name fits a pattern: `*` is any text, `?` a character, nothing else is special.
+
+    Case and accents of both do not matter.
+    """
+    wanted = re.compile(fnmatch.translate(folded(pattern).replace("[", "[[]")))
+    return lambda name: wanted.match(folded(name)) is not None
 
 
 def to_stored(row: Sequence[Any]) -> Stored:

@@ -23,7 +23,7 @@ SUSPECT_AFTER = 2
 SUSPECTS_TOGETHER = 32
 """Files worked on when their process died are taken 32 together up to the second time, then 8, 2, and alone."""
 
-WAITING = files.c.status == Status.PENDING.value
+WAITING = and_(files.c.status == Status.PENDING.value, files.c.stage != "stored")
 WORKED_ON = files.c.status == Status.PROCESSING.value
 COMPLETED = files.c.status == Status.COMPLETED.value
 

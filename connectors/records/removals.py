@@ -42,7 +42,11 @@ class Removals:
                 gone = [
                     {
                         "file_id": row.id,
-                        "blobs": [row.blob, *([text_key(row.id, row.version)] if row.version else [])],
+                        "blobs": [
+                            row.blob,
+                            *filter(None, [row.edited]),
+                            *([text_key(row.id, row.version)] if row.version else []),
+                        ],
                         "lease_until": row.lease_until if row.status == Status.PROCESSING.value else 0.0,
                         "created_at": int(time.time()),
                     }

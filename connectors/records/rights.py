@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, exists, or_, select, true
 
-from ragline.connectors.records.tables import collections, files, grants, memberships
+from ragline.connectors.records.tables import collections, files, grants, memberships, users
 from ragline.types import EVERYBODY, User
 
 
@@ -46,6 +46,29 @@ def own_files(user: User) -> ColumnElement[bool]:
     if user.collections is not None:
         return and_(true() if user.is_admin else files.c.user_id == user.id, readable_files(user))
     return files.c.user_id == user.id
+
+
+def known_users(user: User) -> ColumnElement[bool]:
+    """Return which rows of `users` this user may know of.
+
+    An administrator of all, others of themselves, of whose collections or files they may see, and of whom they share
+    a collection with.
+    """
+    if user.sees_all:
+        return true()
+    shares = select(collections.c.id).where(collections.c.user_id == users.c.id, readable_collections(user))
+    shown = (
+        select(files.c.id)
+        .join(memberships, memberships.c.file_id == files.c.id)
+        .join(collections, collections.c.id == memberships.c.collection_id)
+        .where(files.c.user_id == users.c.id, readable_collections(user))
+    )
+    lent = (
+        select(grants.c.id)
+        .join(collections, collections.c.id == grants.c.collection_id)
+        .where(grants.c.user_id == users.c.id, owned_collections(user))
+    )
+    return or_(users.c.id == user.id, exists(shares), exists(shown), exists(lent))
 
 
 def _allowed(user: User, *, only_write: bool = False) -> ColumnElement[bool]:

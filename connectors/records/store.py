@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Dialect, event, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from ragline.config.settings import Database
+from ragline.connectors.records.attributes import Attributes
 from ragline.connectors.records.changes import Changes
 from ragline.connectors.records.collections import Collections
 from ragline.connectors.records.directories import Directories
@@ -26,6 +27,7 @@ from ragline.connectors.records.events import Events
 from ragline.connectors.records.files import Files
 from ragline.connectors.records.grants import Grants
 from ragline.connectors.records.keys import Keys
+from ragline.connectors.records.listings import Listings
 from ragline.connectors.records.members import Members
 from ragline.connectors.records.outage import away
 from ragline.connectors.records.queue import Queue
@@ -49,6 +51,8 @@ class Records:
     usage: Usage
     events: Events
     files: Files
+    attributes: Attributes
+    listings: Listings
     queue: Queue
     removals: Removals
     collections: Collections
@@ -111,6 +115,8 @@ async def open_records(settings: Database, *, data_dir: Path) -> Records:
         usage=Usage(engine),
         events=Events(engine),
         files=Files(engine, changes),
+        attributes=Attributes(engine),
+        listings=Listings(engine),
         queue=Queue(engine, changes),
         removals=Removals(engine, changes),
         collections=Collections(engine, changes),
@@ -125,9 +131,31 @@ async def open_records(settings: Database, *, data_dir: Path) -> Records:
 def url_of(settings: Database, data_dir: Path) -> URL:
     """Return the URL of the database; `postgresql://` and `postgres://`, as others write it, are understood."""
     if settings.url is None:
-        return make_url(f"sqlite+aiosqlite:///{data_dir / 'ragline.db'}")
+        return URL.create("sqlite+aiosqlite", database=str(data_dir / "ragline.db"))
     url = make_url(settings.url.get_secret_value())
     return url.set(drivername="postgresql+asyncpg") if url.drivername in ("postgres", "postgresql") else url
+
+
+class Closing(sqlite3.Cursor):
+    """Is closed by an error, in the thread of its connection.
+
+    The error keeps the cursor until the garbage collector comes by, in the thread of the event loop. That would have to
+    wait there for the connection, which may wait for a lock that only the event loop can free: 30 seconds of nothing.
+    """
+
+    def execute(self, *arguments: Any) -> Self:
+        try:
+            return super().execute(*arguments)
+        except BaseException:
+            self.close()
+            raise
+
+    def executemany(self, *arguments: Any) -> Self:
+        try:
+            return super().executemany(*arguments)
+        except BaseException:
+            self.close()
+            raise
 
 
 class Letting(sqlite3.Connection):
@@ -136,6 +164,9 @@ class Letting(sqlite3.Connection):
     When a task is cancelled, SQLAlchemy closes the connection it used. With a statement half read SQLite would keep
     such a connection, and its lock on the whole file, until the garbage collector comes by.
     """
+
+    def cursor(self, factory: type[sqlite3.Cursor] = Closing) -> Any:  # type: ignore[override]  # overloads there
+        return super().cursor(factory)
 
     def close(self) -> None:
         with suppress(sqlite3.ProgrammingError):  # closed already

@@ -76,6 +76,7 @@ files = Table(
     Column("sha256", String(64), nullable=False, index=True),
     Column("blob", String(100), nullable=False),
     Column("version", String(36)),
+    Column("edited", String(100)),
     Column("status", String(12), nullable=False),
     Column("stage", String(12), nullable=False),
     Column("progress", Float, nullable=False),
@@ -95,8 +96,9 @@ files = Table(
     Column("updated_at", BigInteger, nullable=False),
     Index("ix_files_status_queued_at", "status", "queued_at"),
 )
-"""`blob` names the bytes last taken in, `version` the passages that answer (null: none do yet). `untidy` above 0: what
-the vector store says of the file (collections, name, older versions) is still to be brought in line with this row."""
+"""`blob` names the bytes last taken in, `version` the passages that answer (null: none do yet), `edited`
+a text that somebody wrote in place of what was read from the bytes. `untidy` above 0: what the vector store says of the
+file (collections, name, older versions) is still to be brought in line with this row."""
 
 removals = Table(
     "removals",

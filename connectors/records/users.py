@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, exists, insert, literal, select, text, true, update
+from sqlalchemy import ColumnElement, Row, and_, delete, exists, func, insert, literal, select, text, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ragline.connectors.records.members import folded
-from ragline.connectors.records.tables import grants, revoked_sessions, users
+from ragline.connectors.records.rights import known_users
+from ragline.connectors.records.tables import collections, files, grants, revoked_sessions, users
 from ragline.errors import Conflict, NotFound
 from ragline.types import Account, Role, User
 
 ACTIVE_S = 300.0
 """How exactly the last activity of a user is known: it is not written down at each request."""
+
+
+SOME = 500
+"""Files, and collections, that are named at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """Ids of files and collections that are a user's."""
+
+    file_ids: list[str]
+    collection_ids: list[str]
 
 
 class Users:
@@ -93,10 +108,13 @@ class Users:
         """
         everybody = select(users).order_by(users.c.created_at, users.c.id)
         async with self._engine.connect() as connection:
-            known = [to_account(row) for row in await connection.execute(everybody)]
-        wanted = folded(query)
-        found = [one for one in known if wanted in folded(f"{one.user.name}\n{one.user.email}")]
-        return found[offset : offset + limit], len(found)
+            if query:
+                rows = (await connection.execute(everybody)).all()
+                found = await asyncio.to_thread(like, rows, query)
+                return [to_account(row) for row in found[offset : offset + limit]], len(found)
+            total = await connection.scalar(select(func.count()).select_from(users))
+            some = await connection.execute(everybody.limit(limit).offset(offset))
+            return [to_account(row) for row in some], int(total or 0)
 
     async def account(self, user_id: str) -> Account:
         """Raises NotFound."""
@@ -105,6 +123,13 @@ class Users:
         if row is None:
             raise NotFound(f"no user {user_id!r}")
         return to_account(row)
+
+    async def acquainted(self, user_id: str, asker: User) -> User:
+        """Return a user if the asker may know of them. Raises NotFound, the same for a hidden one as for none."""
+        found = await self._one(and_(users.c.id == user_id, known_users(asker)))
+        if found is None:
+            raise NotFound(f"no user {user_id!r}")
+        return found
 
     async def change(
         self,
@@ -133,17 +158,28 @@ class Users:
         except IntegrityError as error:
             raise Conflict(f"the e-mail address {email!r} is taken") from error
 
-    async def delete(self, user_id: str) -> None:
-        """Delete a user with their keys, collections and what is known of their files: delete these before.
+    async def belongings(self, user_id: str) -> Belongings:
+        """Return up to 500 files and up to 500 collections of a user."""
+        async with self._engine.connect() as connection:
+            file_ids = await connection.scalars(select(files.c.id).where(files.c.user_id == user_id).limit(SOME))
+            mine = select(collections.c.id).where(collections.c.user_id == user_id).limit(SOME)
+            return Belongings(list(file_ids), list(await connection.scalars(mine)))
+
+    async def delete(self, user_id: str) -> bool:
+        """Delete a user with their keys and rights; False, and nothing is deleted, while files or collections are left.
 
         Raises NotFound; Conflict for the last administrator.
         """
+        left = [select(table.c.id).where(table.c.user_id == user_id).limit(1) for table in (files, collections)]
         async with self._engine.begin() as connection:
             before = await self._locked(connection, user_id)
             if before.role == "admin":
                 await self._check_other_admin(connection, user_id)
+            if [query for query in left if await connection.scalar(query) is not None]:
+                return False
             await connection.execute(delete(grants).where(grants.c.user_id == user_id))
             await connection.execute(delete(users).where(users.c.id == user_id))
+        return True
 
     async def in_session(self, user_id: str, *, jti: str, stamp: int) -> User | None:
         """Return the user of a session token, None where there is none or the session was ended."""
@@ -168,9 +204,12 @@ class Users:
                     await connection.execute(insert(revoked_sessions).values(jti=jti, expires_at=expires_at))
 
     async def _locked(self, connection: AsyncConnection, user_id: str) -> Row[Any]:
+        """Return the user. Until the end of the transaction nobody else changes users, or adds something of theirs."""
         if connection.dialect.name == "postgresql":
             await connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
-        row = (await connection.execute(select(users).where(users.c.id == user_id))).first()
+        else:  # a write locks SQLite; a read would not
+            await connection.execute(update(users).where(users.c.id == user_id).values(role=users.c.role))
+        row = (await connection.execute(select(users).where(users.c.id == user_id).with_for_update())).first()
         if row is None:
             raise NotFound(f"no user {user_id!r}")
         return row
@@ -186,6 +225,12 @@ class Users:
                 await connection.execute(select(users).where(condition).order_by(users.c.created_at).limit(1))
             ).first()
         return to_user(row) if row else None
+
+
+def like(rows: Sequence[Row[Any]], query: str) -> list[Row[Any]]:
+    """Return the users whose name or e-mail address contains the query."""
+    wanted = folded(query)
+    return [row for row in rows if wanted in folded(f"{row.name}\n{row.email}")]
 
 
 def to_user(row: Row[Any]) -> User:

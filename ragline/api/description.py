@@ -61,6 +61,9 @@ WITH_MODEL = ("400", "404", "429", "499", "502", "504")
 MODEL_TAGS = {"chat", "models", "ollama", "openai", "embeddings", "messages", "responses"}
 """Tags of the routes that a model back end has a part in: what it answers, with its status, is passed on."""
 
+PROXY_TAGS = {"ollama", "openai"}
+"""Tags of the routes whose errors may be the back end's own, in its own shape."""
+
 PASSED_ON: Schema = {
     "description": "what the model back end itself answered, with its status",
     "content": {"application/json": {"schema": {}}},
@@ -104,9 +107,10 @@ def complete(schema: Schema) -> None:
         for operation in operations.values():
             if "security" in operation:
                 operation["security"] = [{name: []} for name in SCHEMES]
-            responses = operation["responses"]
-            responses.update((status, problem(status)) for status in errors_of(path, operation))
-            if MODEL_TAGS & set(operation.get("tags", ())):
+            responses, tags = operation["responses"], set(operation.get("tags", ()))
+            described_as = passed_on if PROXY_TAGS & tags else problem
+            responses.update((status, described_as(status)) for status in errors_of(path, operation))
+            if MODEL_TAGS & tags:
                 responses["default"] = PASSED_ON
 
 
@@ -130,3 +134,10 @@ def problem(status: str) -> Schema:
     description, detail = EXAMPLES[status]
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": {"detail": detail}}
     return {"description": description, "content": {"application/json": content}}
+
+
+def passed_on(status: str) -> Schema:
+    described = problem(status)
+    schemas = [described["content"]["application/json"]["schema"], {"type": "object"}]
+    described["content"]["application/json"]["schema"] = {"anyOf": schemas}
+    return described

@@ -87,5 +87,6 @@ def response_of(error: RaglineError) -> Response:
         status, body, headers = error.upstream
         return Response(body, status, headers=dict(headers))
     waits = isinstance(error, NotReady | TooMany | Unavailable)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if waits else {}
+    after_s = getattr(error, "retry_after_s", None) or RETRY_AFTER_S
+    headers = {"Retry-After": str(after_s)} if waits else {}
     return JSONResponse({"detail": str(error)}, error.status, headers=headers)

@@ -1,10 +1,9 @@
-"""Files: upload, what is known of them, and how far their processing is."""
+"""Files: upload, lists, what is known of one, and deletion."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated
 
 import orjson
@@ -12,30 +11,42 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response, StreamingResponse
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from ragline.api.caller import Caller, Installation
+from ragline.api import file_content, file_progress
+from ragline.api.caller import Administrator, Caller, Installation
+from ragline.api.file_content import as_json, extracted_text, whole
+from ragline.api.file_progress import changes
 from ragline.api.strict_json import StrictRoute
-from ragline.api.wire import Deleted, FileData, FileList, FileOut, Page, ProcessStatus, Uploaded
+from ragline.api.wire import NO_NUL, Deleted, FileData, FileList, FileOut, Id, Page, PathId, Uploaded
 from ragline.app import App
-from ragline.connectors.blobs import text_key
-from ragline.errors import BadInput, Conflict, Forbidden, NotFound, Unavailable
+from ragline.connectors.records.members import matching
+from ragline.errors import BadInput, Forbidden, NotFound, RaglineError
 from ragline.pipelines.accept import accept
 from ragline.pipelines.names import clean_name
 from ragline.pipelines.tidy import remove
-from ragline.types import SOURCE_KEY, FileRecord, Status, User
+from ragline.types import SOURCE_KEY, FileRecord, User
+
+__all__ = ["as_metadata", "destination", "extracted_text", "router"]
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/files", tags=["files"])
 
 PAGE_SIZE = 50
-POSITION_S = 2.0
-"""How often a waiting file's place in the queue is looked at: others that leave the queue do not change the file."""
-TOGETHER_S = 0.05
-"""A small file passes several stages within this time: they are one event."""
+READ_TOGETHER = 8
+"""Texts of a list that are read at once."""
+DELETED_TOGETHER = 500
 MAX_METADATA_CHARS = 64_000
 METADATA: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
+ID: TypeAdapter[str] = TypeAdapter(Id)
+
+Texts = Annotated[bool, Query(alias="content", description="`false`: without the extracted texts.")]
+Glob = Annotated[str, Query(max_length=1000, description="A name with `*` and `?`; case and accents do not matter.")]
+Skip = Annotated[int, Query(ge=0, le=1_000_000_000)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.post("", response_model_exclude_unset=True)
 async def upload(
+    *,
+    request: Request,
     app: Installation,
     user: Caller,
     file: Annotated[list[UploadFile], File(description="one file")],
@@ -43,9 +54,13 @@ async def upload(
         str | None,
         Form(description="JSON object kept with the file; `knowledge_id`, `directory_id` put it into a collection"),
     ] = None,
+    process: bool = True,
     process_in_background: bool = True,
 ) -> Uploaded:
-    """Store a file. It is safe when this answers, and is processed in the background, unless that is to be awaited."""
+    """Store a file. It is safe when this answers, and is processed in the background, unless that is to be awaited.
+
+    With `process=false` it is only stored, until it is added to a collection or its processing is asked for.
+    """
     if len(file) != 1:
         raise BadInput(f"one file a request, not {len(file)}")
     [sent] = file
@@ -59,140 +74,145 @@ async def upload(
         metadata=given,
         collection_id=collection_id,
         directory_id=directory_id,
+        waits=process,
     )
-    if not process_in_background:
+    request.state.details = {"file_id": record.id}
+    if process and not process_in_background:
         async for known in changes(app, user, record.id):
             record = known
     why = {"error": record.error} if record.error else {}
     uploaded = Uploaded.of(record, data=FileData(status=record.status, **why))
-    processed = record.status is Status.COMPLETED
-    return uploaded.model_copy(update={"hash": record.sha256 if processed else None, "status": True})
+    return uploaded.model_copy(update={"hash": record.sha256 if record.version else None, "status": True})
 
 
-@router.get("", response_model_exclude_unset=True)
+@router.get("", response_model=FileList, response_model_exclude_unset=True)
 async def files(
     app: Installation,
     user: Caller,
     page: Page = 1,
-    sha256: Annotated[str | None, Query(description="only the caller's files of exactly these bytes")] = None,
-) -> FileList:
-    """List the caller's files, newest first, 50 a page."""
+    texts: Texts = True,
+    sha256: Annotated[
+        str | None, Query(max_length=64, pattern=NO_NUL, description="Only the caller's files of exactly these bytes.")
+    ] = None,
+) -> Response:
+    """List the caller's files, an administrator's all, newest first, 50 a page."""
     if sha256 is not None:
-        found = await app.records.files.with_sha256(sha256.lower(), user.id)
+        same = await app.records.files.with_sha256(sha256.lower(), user.id)
+        seen = await app.records.files.readable_among([file.id for file in same], user)
+        found = [file for file in same if file.id in seen]
         total = len(found)
     else:
         found, total = await app.records.files.page(user, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE)
-    return FileList(items=[FileOut.of(file, data=FileData(status=file.status)) for file in found], total=total)
+    return listed(app, found, texts=texts, before=b'{"items":[', after=b'],"total":%d}' % total)
 
 
-@router.get("/{file_id}")
-async def one(file_id: str, app: Installation, user: Caller) -> FileOut:
+@router.get("/search", response_model=list[FileOut], response_model_exclude_unset=True)
+async def search(
+    *, app: Installation, user: Caller, filename: Glob, texts: Texts = True, skip: Skip = 0, limit: Limit = 100
+) -> Response:
+    """List the files of the list above whose whole name fits the pattern, newest first; there may be none."""
+    found = await app.records.files.search(user, keep=matching(filename), personal=False, limit=limit, offset=skip)
+    return listed(app, found, texts=texts)
+
+
+@router.get("/count")
+async def count(app: Installation, user: Caller) -> int:
+    """Return how many files the list has."""
+    return await app.records.files.count(user)
+
+
+@router.get("/user/count")
+async def own_count(app: Installation, user: Caller) -> int:
+    """Return how many files the caller uploaded."""
+    return await app.records.files.count(user, personal=True)
+
+
+@router.get("/user/search", response_model=list[FileOut], response_model_exclude_unset=True)
+async def own_search(
+    *, app: Installation, user: Caller, filename: Glob = "*", texts: Texts = True, skip: Skip = 0, limit: Limit = 100
+) -> Response:
+    """List the files that the caller uploaded and whose whole name fits the pattern, newest first."""
+    found = await app.records.files.search(user, keep=matching(filename), personal=True, limit=limit, offset=skip)
+    return listed(app, found, texts=texts)
+
+
+@router.delete("/all")
+async def delete_everything(app: Installation, _: Administrator) -> Deleted:
+    """Delete all files of everybody; for administrators. What is stored of them goes in the background, soon after."""
+    async for some in app.records.files.all_pages(DELETED_TOGETHER):
+        await app.records.removals.add([file.id for file in some])
+    return Deleted(message="All files deleted successfully")
+
+
+@router.get("/{file_id}", response_model=FileOut)
+async def one(file_id: PathId, app: Installation, user: Caller) -> Response:
     """Return a file with its extracted text."""
-    record = await app.records.files.visible(file_id, user)
-    text = await extracted_text(app, record)
-    return FileOut.of(record, data=FileData(status=record.status, content=text, error=record.error))
+    shown = await whole(app, await app.records.files.visible(file_id, user))
+    return as_json(await asyncio.to_thread(lambda: shown.model_dump_json().encode()))
 
 
 @router.delete("/{file_id}")
-async def delete(file_id: str, app: Installation, user: Caller) -> Deleted:
+async def delete(file_id: PathId, app: Installation, user: Caller) -> Deleted:
     """Delete a file: it leaves every collection, and nothing of it stays, unless another file has the same text."""
-    record = await app.records.files.visible(file_id, user)
+    record = await app.records.files.owned(file_id, user)
     if not await remove(app, [record.id]):
         raise NotFound(f"no file {file_id!r}")
     return Deleted(message="File deleted successfully")
 
 
-@router.get("/{file_id}/process/status", response_model=ProcessStatus)
-async def status(
-    request: Request, file_id: str, app: Installation, user: Caller, stream: bool = False
-) -> Response | ProcessStatus:
-    """Return how far a file is; with `stream` an event for each change until it is completed or failed."""
-    record = await app.records.files.visible(file_id, user)
-    runs_url: str | None = request.app.state.runs_url
-    if stream:
-        return StreamingResponse(events(app, user, record, runs_url), media_type="text/event-stream")
-    return await progress_of(app, record, runs_url)
+def listed(
+    app: App, found: Sequence[FileRecord], *, texts: bool, before: bytes = b"[", after: bytes = b"]"
+) -> Response:
+    """Return a list of files, written as it is read: together their texts may not fit into the memory."""
+
+    async def written() -> AsyncIterator[bytes]:
+        yield before
+        for start in range(0, len(found), READ_TOGETHER):
+            some = found[start : start + READ_TOGETHER]
+            parts = await asyncio.gather(*(item(app, record, texts=texts) for record in some))
+            yield (b"," if start else b"") + b",".join(parts)
+        yield after
+
+    return StreamingResponse(written(), media_type="application/json")
 
 
-@router.post("/{file_id}/process/cancel")
-async def cancel(request: Request, file_id: str, app: Installation, user: Caller) -> ProcessStatus:
-    """Stop the processing of a file; an older version of it goes on to answer."""
-    record = await app.records.files.visible(file_id, user)
-    if not await app.records.queue.cancel(record.id):
-        raise Conflict(f"file {file_id!r} is {record.status.value} already: nothing to cancel")
-    return await progress_of(app, await app.records.files.visible(file_id, user), request.app.state.runs_url)
-
-
-@router.post("/{file_id}/process/retry")
-async def retry(request: Request, file_id: str, app: Installation, user: Caller) -> ProcessStatus:
-    """Process a failed file again."""
-    record = await app.records.files.visible(file_id, user)
-    if not await app.records.queue.retry([record.id]):
-        raise Conflict(f"file {file_id!r} is {record.status.value}: only a failed one can be retried")
-    return await progress_of(app, await app.records.files.visible(file_id, user), request.app.state.runs_url)
-
-
-async def progress_of(app: App, record: FileRecord, runs_url: str | None) -> ProcessStatus:
-    position = await app.records.queue.position(record, small_bytes=app.settings.queue.small_file_bytes)
-    return ProcessStatus.of(record, position=position, runs_url=runs_url)
-
-
-async def events(app: App, user: User, record: FileRecord, runs_url: str | None) -> AsyncIterator[bytes]:
-    """Give the state of a file as server-sent events, as it changes, each only once."""
-    shown = None
-    async for known in changes(app, user, record.id):
-        if (state := await progress_of(app, known, runs_url)) != shown:
-            shown = state
-            yield b"data: " + state.model_dump_json().encode() + b"\n\n"
-
-
-async def changes(app: App, user: User, file_id: str) -> AsyncIterator[FileRecord]:
-    """Give a file as it is now and at each change, up to its end; the place in the queue is looked at now and then."""
-    with app.records.changes.watching(file_id) as changed:
-        while True:
-            changed.clear()
-            try:
-                record = await app.records.files.visible(file_id, user)
-            except NotFound:
-                return
-            yield record
-            if record.status in (Status.COMPLETED, Status.FAILED):
-                return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POSITION_S if record.status is Status.PENDING else None):
-                    await changed.wait()
-                    await asyncio.sleep(TOGETHER_S)
+async def item(app: App, record: FileRecord, *, texts: bool) -> bytes:
+    """Return a file of a list as JSON; its `content` is null where it cannot be read now."""
+    data = FileData(status=record.status, error=record.error)
+    if not texts:
+        return FileOut.of(record, data=data).model_dump_json(exclude_unset=True).encode()
+    try:
+        data.content = await extracted_text(app, record)
+    except RaglineError:
+        data.content = None
+    return await asyncio.to_thread(lambda: FileOut.of(record, data=data).model_dump_json(exclude_unset=True).encode())
 
 
 async def destination(app: App, user: User, metadata: Mapping[str, JsonValue]) -> tuple[str | None, str | None]:
-    """Return the collection and the directory that the metadata of an upload name, which must be the user's own."""
-    match metadata.get("knowledge_id"), metadata.get("directory_id"):
-        case None | "", _:
-            return None, None
-        case str(collection_id), None | "":
-            directory_id = None
-        case str(collection_id), str(given):
-            directory_id = given
-        case _:
-            raise BadInput("metadata: knowledge_id and directory_id must be ids as text")
-    collection = await app.records.collections.visible(collection_id, user)
-    if collection.user_id != user.id:
-        raise Forbidden(f"collection {collection_id!r} belongs to another user")
+    """Return the collection and the directory that the metadata of an upload name, which the user must be let change.
+
+    Raises Forbidden where an API key is limited to collections and none of them is named.
+    """
+    collection_id, directory_id = (named_in(metadata, key) for key in ("knowledge_id", "directory_id"))
+    if user.collections is not None and collection_id not in user.collections:
+        raise Forbidden(
+            "this API key is limited to collections: name one of them as `knowledge_id` in the upload's metadata"
+        )
+    if collection_id is None:
+        return None, None
+    await app.records.collections.writable(collection_id, user)
     if directory_id is not None:
         await app.records.directories.get(collection_id, directory_id)
     return collection_id, directory_id
 
 
-async def extracted_text(app: App, record: FileRecord) -> str:
-    """Return the text of the version that answers, else none. Raises Unavailable where it is lost."""
-    if record.version is None:
-        return ""
+def named_in(metadata: Mapping[str, JsonValue], key: str) -> str | None:
+    """Return the id under this key. Raises BadInput."""
+    value = metadata.get(key)
     try:
-        return (await app.blobs.get(text_key(record.id, record.version))).decode("utf-8", "replace")
-    except NotFound as error:
-        raise Unavailable(
-            f"the extracted text of file {record.id!r} is missing from the data folder; upload the file again"
-        ) from error
+        return None if value in (None, "") else ID.validate_python(value, strict=True)
+    except ValidationError as error:
+        raise BadInput(f"metadata: {key} must be an id as text: {error.errors()[0]['msg']}") from error
 
 
 def as_metadata(text: str | None) -> dict[str, JsonValue]:
@@ -208,3 +228,6 @@ def as_metadata(text: str | None) -> dict[str, JsonValue]:
     if SOURCE_KEY in given:
         raise BadInput(f"metadata: the key {SOURCE_KEY!r} is for files that a sync takes in")
     return given
+
+
+router.routes += [*file_progress.router.routes, *file_content.router.routes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from typing import Annotated
 
@@ -12,9 +12,9 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response, StreamingResponse
 
 from ragline.api.caller import Caller, Installation
-from ragline.api.knowledge_sync import delete_all
+from ragline.api.knowledge_access import opened
 from ragline.api.strict_json import StrictRoute
-from ragline.api.wire import FileData, FileOut, Member, Owner, Page
+from ragline.api.wire import EVENTS, FileData, FileOut, Owner, Page
 from ragline.api.wire_knowledge import (
     NO_NUL,
     CollectionFile,
@@ -29,14 +29,14 @@ from ragline.app import App
 from ragline.connectors.records.changes import QUEUE
 from ragline.connectors.records.members import TOP, Placed, folded
 from ragline.errors import Forbidden, NotFound
-from ragline.pipelines.tidy import tidy
+from ragline.pipelines.tidy import remove, tidy
 from ragline.types import FileRecord, User
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/knowledge", tags=["knowledge"])
 
 PAGE_SIZE = 30
-ANSWERED_FILES = 1000
-"""Files in the answer to a change: with all of them, adding one by one would take the square of the time."""
+MOST_ADDED = 10_000
+"""Files in one batch."""
 PENDING_FILES = 1000
 WATCHED_FILES = 100
 """Of the pending files, those at the head of the queue change first."""
@@ -77,7 +77,7 @@ async def files(
     )
 
 
-@router.get("/{collection_id}/files/pending", response_model=list[PendingFile])
+@router.get("/{collection_id}/files/pending", response_model=list[PendingFile], responses=EVENTS)
 async def pending(
     collection_id: PathId, app: Installation, user: Caller, stream: bool = False
 ) -> Response | list[PendingFile]:
@@ -91,7 +91,7 @@ async def pending(
 
 @router.post("/{collection_id}/file/add")
 async def add(collection_id: PathId, body: FileOf, app: Installation, user: Caller) -> Opened:
-    """Put a file into a collection; it may still be on its way. Nothing is embedded again."""
+    """Put a file of one's own into a collection; it may still be on its way. Nothing is embedded again."""
     await link(app, collection_id, [body.file_id], user)
     await tidy(app, body.file_id)
     return await opened(app, collection_id, user)
@@ -99,9 +99,9 @@ async def add(collection_id: PathId, body: FileOf, app: Installation, user: Call
 
 @router.post("/{collection_id}/files/batch/add")
 async def add_batch(
-    collection_id: PathId, body: Annotated[list[FileOf], Body()], app: Installation, user: Caller
+    collection_id: PathId, body: Annotated[list[FileOf], Body(max_length=MOST_ADDED)], app: Installation, user: Caller
 ) -> Opened:
-    """Put these files into a collection, all or none of them."""
+    """Put these files of one's own into a collection, all or none of them."""
     await link(app, collection_id, [each.file_id for each in body], user)
     return await opened(app, collection_id, user)
 
@@ -110,10 +110,10 @@ async def add_batch(
 async def take_out(
     collection_id: PathId, body: FileOf, app: Installation, user: Caller, delete_file: bool = True
 ) -> Opened:
-    """Delete a file, from every collection; with `delete_file=false` it only leaves this one."""
-    await own_member(app, collection_id, body.file_id, user)
-    if delete_file:
-        await delete_all(app, [body.file_id])
+    """Delete a file; with `delete_file=false`, or if it is another's, it only leaves this collection."""
+    await member(app, collection_id, body.file_id, user)
+    if delete_file and await app.records.files.owned_among([body.file_id], user):
+        await remove(app, [body.file_id])
     else:
         await app.records.collections.unlink(collection_id, [body.file_id])
         await tidy(app, body.file_id)
@@ -123,35 +123,36 @@ async def take_out(
 @router.post("/{collection_id}/file/update")
 async def update(collection_id: PathId, body: FileOf, app: Installation, user: Caller) -> Opened:
     """Process a file again; what it had goes on to answer until then."""
-    await own_member(app, collection_id, body.file_id, user)
+    await member(app, collection_id, body.file_id, user)
     if not await app.records.queue.again(body.file_id):
         raise NotFound(f"no file {body.file_id!r}")
     return await opened(app, collection_id, user)
 
 
-async def opened(app: App, collection_id: str, user: User) -> Opened:
-    """Return a collection with the files added last."""
-    record = await app.records.collections.visible(collection_id, user)
-    found, total = await app.records.members.page(collection_id, limit=ANSWERED_FILES, offset=0)
-    return Opened.of(record, files=[Member.of(placed.file) for placed in found], file_count=total)
+async def link(app: App, collection_id: str, file_ids: Sequence[str], user: User) -> None:
+    """Put files into a collection, all or none; those that were only stored are processed now.
 
-
-async def link(app: App, collection_id: str, file_ids: Collection[str], user: User) -> None:
-    """Put files into a collection, all or none. Raises NotFound naming one that the user cannot see, Forbidden."""
-    target = await app.records.collections.visible(collection_id, user)
+    Raises NotFound naming one that the user cannot see, Forbidden for another's: who may read it, its owner decides.
+    """
+    target = await app.records.collections.writable(collection_id, user)
     known = await app.records.files.named(set(file_ids))
+    seen = await app.records.files.readable_among(known, user)
+    inside = set(await app.records.members.among(collection_id, list(known)))
     for file_id in file_ids:
-        file = known.get(file_id)
-        if file is None or not (user.is_admin or file.user_id == user.id):
+        if file_id not in seen:
             raise NotFound(f"no file {file_id!r}")
-        if file.user_id != target.user_id:
-            raise Forbidden(f"file {file_id!r} and collection {collection_id!r} belong to different users")
+        owner = known[file_id].user_id
+        if not (file_id in inside or owner == user.id or (user.is_admin and owner == target.user_id)):
+            raise Forbidden(f"file {file_id!r} is another user's: only they can put it into a collection")
     await app.records.collections.link_all(collection_id, file_ids)
+    for file in known.values():
+        if file.stage == "stored":
+            await app.records.queue.again(file.id)
 
 
-async def own_member(app: App, collection_id: str, file_id: str, user: User) -> None:
-    """Raise NotFound unless the user may see the collection and the file is in it."""
-    await app.records.collections.visible(collection_id, user)
+async def member(app: App, collection_id: str, file_id: str, user: User) -> None:
+    """Raise NotFound unless the file is in the collection, Forbidden unless the user may change what is in it."""
+    await app.records.collections.writable(collection_id, user)
     if not await app.records.members.among(collection_id, [file_id]):
         raise NotFound(f"no file {file_id!r} in collection {collection_id!r}")
 

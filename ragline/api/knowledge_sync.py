@@ -24,6 +24,7 @@ from ragline.api.wire_knowledge import (
 )
 from ragline.app import App
 from ragline.connectors.records.directories import paths_of, portions
+from ragline.types import User
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/knowledge", tags=["knowledge"])
 
@@ -40,7 +41,7 @@ async def dirs(collection_id: PathId, app: Installation, user: Caller) -> list[L
 @router.post("/{collection_id}/dirs/create")
 async def make_dir(collection_id: PathId, body: NewDirectory, app: Installation, user: Caller) -> DirectoryOut:
     """Make a directory, or return the one that has this name there already."""
-    await app.records.collections.visible(collection_id, user)
+    await app.records.collections.writable(collection_id, user)
     return DirectoryOut.of(await app.records.directories.make(collection_id, body.name, body.parent_id or None))
 
 
@@ -49,7 +50,7 @@ async def rename_dir(
     collection_id: PathId, directory_id: PathId, body: DirectoryName, app: Installation, user: Caller
 ) -> DirectoryOut:
     """Give a directory another name."""
-    await app.records.collections.visible(collection_id, user)
+    await app.records.collections.writable(collection_id, user)
     return DirectoryOut.of(await app.records.directories.rename(collection_id, directory_id, body.name))
 
 
@@ -57,10 +58,15 @@ async def rename_dir(
 async def delete_dir(
     collection_id: PathId, directory_id: PathId, app: Installation, user: Caller, delete_files: bool = False
 ) -> bool:
-    """Delete a directory with those below it; files in them move up to where it was, or are deleted, too."""
-    await app.records.collections.visible(collection_id, user)
+    """Delete a directory with those below it; files in them move up to where it was.
+
+    With `delete_files` the caller's own are deleted, and those of others leave the collection.
+    """
+    await app.records.collections.writable(collection_id, user)
     if delete_files:
-        await delete_all(app, await app.records.directories.files_below(collection_id, directory_id))
+        await take_away(
+            app, collection_id, await app.records.directories.files_below(collection_id, directory_id), user
+        )
     await app.records.directories.delete(collection_id, directory_id)
     return True
 
@@ -82,11 +88,22 @@ async def diff(request: Request, collection_id: PathId, app: Installation, user:
 
 @router.post("/{collection_id}/sync/cleanup")
 async def cleanup(collection_id: PathId, body: Cleanup, app: Installation, user: Caller) -> Cleaned:
-    """Delete these files and those of these directories that are empty; what is not of this collection stays."""
-    await app.records.collections.visible(collection_id, user)
-    deleted = await delete_all(app, await app.records.members.among(collection_id, body.file_ids))
+    """Delete these files and those of these directories that are empty; what is not of this collection stays.
+
+    Files of other users are not deleted but leave the collection; `deleted_files` counts them, too.
+    """
+    await app.records.collections.writable(collection_id, user)
+    inside = await app.records.members.among(collection_id, body.file_ids)
+    deleted = await take_away(app, collection_id, inside, user)
     gone = await app.records.directories.delete_empty(collection_id, body.dir_ids) if body.dir_ids else []
     return Cleaned(deleted_files=deleted, deleted_dirs=len(gone))
+
+
+async def take_away(app: App, collection_id: str, file_ids: Sequence[str], user: User) -> int:
+    """Delete those of a collection's files that are this user's; the others leave it. Returns how many files went."""
+    own = set(await app.records.files.owned_among(file_ids, user))
+    left = await app.records.collections.unlink(collection_id, [each for each in file_ids if each not in own])
+    return len(left) + await delete_all(app, list(own))
 
 
 async def delete_all(app: App, file_ids: Sequence[str]) -> int:

@@ -7,14 +7,50 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from ragline.api import audit, auth, chat, files, knowledge, meta, models, ollama
+from ragline.api import (
+    audit,
+    auth,
+    chat,
+    embeddings,
+    events,
+    files,
+    knowledge,
+    messages,
+    meta,
+    models,
+    ollama,
+    openai_proxy,
+    retrieval,
+    users,
+    v1,
+)
 from ragline.api.doorkeeper import Doorkeeper
 from ragline.api.errors import handle_errors
-from ragline.api.eventlog import EventLog
+from ragline.api.eventlog import EventLog, kept_for
 from ragline.api.sessions import Sessions
+from ragline.api.signing import Signing
 from ragline.api.tolerant import Tolerant
 from ragline.app import App
 from ragline.types import User
+
+ROOMS = (
+    meta,
+    auth,
+    users,
+    events,
+    models,
+    chat,
+    messages,
+    embeddings,
+    ollama,
+    openai_proxy,
+    files,
+    knowledge,
+    retrieval,
+    audit,
+    v1,
+)
+"""The parts of the API, in the order in which their routes are looked at."""
 
 
 def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI:
@@ -24,8 +60,9 @@ def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI
     api.state.admin = admin
     api.state.runs_url = runs_url
     api.state.sessions = Sessions.of(app.settings)
+    api.state.signing = Signing(app.settings.auth)
     api.state.events = EventLog(app.records.events) if app.settings.events.enabled else None
-    for room in (meta, auth, models, chat, ollama, files, knowledge, audit):
+    for room in ROOMS:
         api.include_router(room.router)
     handle_errors(api)
     limits = app.settings.server
@@ -36,12 +73,14 @@ def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI
 
 @asynccontextmanager
 async def events_written(api: FastAPI) -> AsyncIterator[None]:
-    """Write out the log of events at the end of the block."""
-    try:
-        yield
-    finally:
-        if api.state.events is not None:
-            await api.state.events.close()
+    """Delete old events for the length of the block, and write out what is left at its end."""
+    app: App = api.state.app
+    async with kept_for(app.records.events, app.settings.events.keep_days):
+        try:
+            yield
+        finally:
+            if api.state.events is not None:
+                await api.state.events.close()
 
 
 def empty_api(app: App) -> FastAPI:

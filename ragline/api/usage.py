@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
 from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App
 from ragline.connectors.models.openai_wire import objects_of
+from ragline.connectors.records.usage import DAY_S
 from ragline.errors import TooMany
-from ragline.retrieval.answer import Prepared
-from ragline.types import Json, User
+from ragline.types import ChatRequest, Json, User
+
+log = logging.getLogger(__name__)
 
 CHARS_A_TOKEN = 4
 """Where a back end does not say how many tokens it used."""
+
+WRITING: set[asyncio.Task[None]] = set()
+"""What is being written down: an event loop by itself does not keep a task that nobody waits for."""
 
 
 async def check_quota(app: App, user: User) -> None:
@@ -23,8 +34,14 @@ async def check_quota(app: App, user: User) -> None:
     if used >= most:
         raise TooMany(
             f"{used} tokens were used today and {most} are allowed (quotas.max_tokens_per_day); "
-            "the count begins anew at midnight UTC"
+            "the count begins anew at midnight UTC",
+            retry_after_s=seconds_left_today(),
         )
+
+
+def seconds_left_today() -> int:
+    """Return in how many seconds it is midnight UTC, at least 1."""
+    return DAY_S - int(time.time()) % DAY_S
 
 
 def as_list(value: Json) -> Sequence[Json]:
@@ -38,17 +55,29 @@ def answered_chars(choice: Json) -> int:
     return len(content) if isinstance(content, str) else 0
 
 
+class Sent(Protocol):
+    """What a back end was sent: its prompt is what tokens are estimated from."""
+
+    @property
+    def request(self) -> ChatRequest: ...
+
+
 class Meter:
     """Counts the tokens of one chat: what the back end says of them, else an estimate from the characters.
 
     Nothing is counted, nor written down, where no quota is set.
     """
 
-    def __init__(self, app: App, user: User, prepared: Prepared) -> None:
+    def __init__(self, app: App, user: User, prepared: Sent) -> None:
         self._app, self._user = app, user
         self._on = app.settings.quotas.max_tokens_per_day is not None and not user.is_admin
         self._said: int | None = None
         self._chars = len(str(prepared.request.body.get("messages", ""))) if self._on else 0
+
+    @property
+    def counts(self) -> bool:
+        """Whether answers need to be read for it."""
+        return self._on
 
     def see(self, answer: Mapping[str, Json]) -> None:
         """Count a whole answer, or one chunk of a stream."""
@@ -67,6 +96,16 @@ class Meter:
                 self.see(data)
 
     async def write(self) -> None:
+        """Write down what was counted, also while the request is being cancelled. The answer does not fail for it."""
         if self._on:
-            tokens = self._said if self._said is not None else self._chars // CHARS_A_TOKEN
+            task = asyncio.create_task(self._write(), name="usage")
+            WRITING.add(task)
+            task.add_done_callback(WRITING.discard)
+            await asyncio.shield(task)
+
+    async def _write(self) -> None:
+        tokens = self._said if self._said is not None else self._chars // CHARS_A_TOKEN
+        try:
             await self._app.records.usage.add(self._user.id, tokens=tokens)
+        except SQLAlchemyError as error:
+            log.warning("not counted: tokens=%d user=%s: %s", tokens, self._user.id, getattr(error, "orig", error))

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from fastapi import Query
-from pydantic import BaseModel, JsonValue
+from fastapi import Path, Query
+from pydantic import BaseModel, Field, JsonValue
 
-from ragline.types import CollectionRecord, Failure, FileRecord, Model, Status, User
+from ragline.types import Failure, FileRecord, Model, Status, User
+
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL takes no NUL in a text."""
+
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+PathId = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
+
+EVENTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "JSON, or a stream of it.",
+        "content": {
+            "text/event-stream": {"schema": {"type": "object", "properties": {"data": {"type": "string"}}}},
+        },
+    }
+}
+"""For routes that also answer with server-sent events."""
 
 Page = Annotated[int, Query(ge=1, le=1_000_000, description="Counts from 1.")]
 
@@ -35,12 +49,13 @@ class ModelOut(BaseModel):
     @classmethod
     def of(cls, model: Model) -> ModelOut:
         plain = {"id": model.id, "object": "model", "created": model.created, "owned_by": model.owned_by}
+        titled = model.owned_by == "function" and model.alias_of is None
         said = {("ollama" if model.owned_by == "ollama" else "openai"): model.details or plain}
         return cls.model_validate(
             said
             | {
                 "id": model.id,
-                "name": model.id,
+                "name": model.details.get("name", model.id) if titled else model.id,
                 "created": model.created,
                 "owned_by": model.owned_by,
                 "connection_type": "external" if model.owned_by == "openai" else "local",
@@ -122,6 +137,22 @@ class Deleted(BaseModel):
     message: str
 
 
+class Content(BaseModel):
+    """The extracted text of a file."""
+
+    content: str
+
+
+class NewContent(BaseModel):
+    """A text that takes the place of the one that was extracted."""
+
+    content: str = Field(pattern=NO_NUL, examples=["La garantie de la pompe Zéphyr est de 31 mois."])
+
+
+class NewName(BaseModel):
+    filename: str = Field(min_length=1, max_length=1000, examples=["Garantie pompe Zéphyr.pdf"])
+
+
 class FileList(BaseModel):
     items: list[FileOut]
     total: int
@@ -162,26 +193,6 @@ class ProcessStatus(BaseModel):
         )
 
 
-class Member(BaseModel):
-    """A file in a collection."""
-
-    id: str
-    hash: str
-    meta: FileMeta
-    created_at: int
-    updated_at: int
-
-    @classmethod
-    def of(cls, file: FileRecord) -> Member:
-        return cls(
-            id=file.id,
-            hash=file.sha256,
-            meta=FileMeta.of(file),
-            created_at=file.created_at,
-            updated_at=file.updated_at,
-        )
-
-
 class Owner(BaseModel):
     id: str
     name: str
@@ -191,53 +202,3 @@ class Owner(BaseModel):
     @classmethod
     def of(cls, user: User) -> Owner:
         return cls(id=user.id, name=user.name, role=user.role, email=user.email)
-
-
-class Collection(BaseModel):
-    id: str
-    user_id: str
-    name: str
-    description: str
-    meta: Mapping[str, JsonValue] | None = None
-    access_grants: list[JsonValue] = []
-    created_at: int
-    updated_at: int
-    files: list[Member] | None = None
-
-    @classmethod
-    def of(cls, record: CollectionRecord, **more: object) -> Self:
-        return cls.model_validate(asdict(record) | more)
-
-
-class OpenCollection(Collection):
-    """A collection, and whether the caller may change it."""
-
-    write_access: bool = True
-
-
-class ListedCollection(OpenCollection):
-    user: Owner | None
-    file_count: int
-
-
-class CollectionList(BaseModel):
-    items: list[ListedCollection]
-    total: int
-
-
-class Session(BaseModel):
-    """Who is signed in, and their token."""
-
-    id: str
-    name: str
-    role: str
-    email: str
-    profile_image_url: str
-    token: str
-    token_type: str = "Bearer"
-    expires_at: int
-    permissions: dict[str, JsonValue] = {}
-
-
-class NewKey(BaseModel):
-    api_key: str

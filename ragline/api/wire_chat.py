@@ -1,16 +1,33 @@
-"""What a chat request looks like."""
+"""What a chat request looks like, and the references in it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from ragline.types import CollectionRef, FileRef, Ref
+from ragline.api.wire_knowledge import NO_NUL
+from ragline.connectors.sources.urls import parse_url
+from ragline.errors import RaglineError
+from ragline.retrieval.filters import of_metadata
+from ragline.types import CollectionRef, FileRef, Json, Ref, TextRef, UrlRef, Where
 
 MAX_NAME_CHARS = 256
 MAX_REFERENCES = 256
 """References in one chat."""
+
+WebUrl = Annotated[
+    str,
+    Field(
+        max_length=2000,
+        pattern=r"^[hH][tT][tT][pP][sS]?://[^/\s]",
+        description="A page of the public web.",
+        examples=["https://example.org/notice"],
+    ),
+]
+
+FILTER: dict[str, JsonValue] = {"year": {"gte": 2024}, "lang": ["fr", "en"]}
 
 
 class Message(BaseModel):
@@ -19,13 +36,100 @@ class Message(BaseModel):
     content: str | list[dict[str, object]] | None = None
 
 
-class Reference(BaseModel):
+class Sent(BaseModel):
+    """A reference; what else clients write into it comes back in `sources` and means nothing."""
+
     model_config = ConfigDict(extra="allow")
-    type: Literal["file", "collection"]
-    id: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
+
+    def sent(self) -> Mapping[str, Json]:
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class StoredReference(Sent):
+    """What is common to references to a file and to a collection."""
+
+    id: str = Field(min_length=1, max_length=MAX_NAME_CHARS, pattern=NO_NUL)
+    context: Literal["full", ""] | None = Field(
+        None, description="`full`: the whole text, without a search; else the passages nearest to the question."
+    )
+    metadata: dict[str, JsonValue] | None = Field(
+        None,
+        description="Only files whose metadata fits: a value, a list of which any may be, or operators "
+        "`eq ne gt gte lt lte in nin`; also `name`, `content_type`, `size`, `created_at`, `sha256` of the file.",
+        examples=[FILTER],
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def readable(cls, given: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        if given:
+            in_pydantic_words(of_metadata, given)
+        return given
+
+    @property
+    def where(self) -> Where | None:
+        return of_metadata(self.metadata) if self.metadata else None
+
+
+class FileReference(StoredReference):
+    """A file."""
+
+    type: Literal["file"]
 
     def ref(self) -> Ref:
-        return FileRef(self.id) if self.type == "file" else CollectionRef(self.id)
+        return FileRef(self.id, self.where, self.context == "full", self.sent())
+
+
+class CollectionReference(StoredReference):
+    """A collection."""
+
+    type: Literal["collection"]
+
+    def ref(self) -> Ref:
+        return CollectionRef(self.id, self.where, self.context == "full", self.sent())
+
+
+class TextReference(Sent):
+    """A text that is in the request itself, also where Open WebUI's pages put it: `file.data.content`."""
+
+    type: Literal["text"]
+    content: str = Field(pattern=r"\S", description="Taken whole where it fits, else its best passages.")
+    name: str = Field("", max_length=MAX_NAME_CHARS)
+    id: str = Field("", max_length=MAX_NAME_CHARS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def inner(cls, given: object) -> object:
+        match given:
+            case {"file": {"data": {"content": str(content)}}} if isinstance(given, dict) and "content" not in given:
+                return given | {"content": content}
+        return given
+
+    def ref(self) -> Ref:
+        return TextRef(self.name, self.content, self.id, self.sent())
+
+
+class UrlReference(Sent):
+    """A page of the public web, fetched for this chat."""
+
+    type: Literal["url"]
+    url: WebUrl
+    name: str = Field("", max_length=MAX_NAME_CHARS)
+    id: str = Field("", max_length=MAX_NAME_CHARS)
+
+    @field_validator("url")
+    @classmethod
+    def fetchable(cls, given: str) -> str:
+        in_pydantic_words(parse_url, given)
+        return given
+
+    def ref(self) -> Ref:
+        return UrlRef(self.url, self.name, self.id, self.sent())
+
+
+Reference: TypeAlias = Annotated[
+    FileReference | CollectionReference | TextReference | UrlReference, Field(discriminator="type")
+]
 
 
 class ChatBody(BaseModel):
@@ -39,7 +143,15 @@ class ChatBody(BaseModel):
                     "model": "extractive",
                     "messages": [{"role": "user", "content": "Pourquoi le ciel est-il bleu ?"}],
                     "files": [{"type": "file", "id": "your-file-id-here"}],
-                }
+                },
+                {
+                    "model": "extractive",
+                    "messages": [{"role": "user", "content": "Combien de temps dure la garantie ?"}],
+                    "files": [
+                        {"type": "collection", "id": "your-collection-id-here", "metadata": FILTER},
+                        {"type": "text", "name": "note", "content": "La garantie de la pompe dure 27 mois."},
+                    ],
+                },
             ]
         },
     )
@@ -47,3 +159,33 @@ class ChatBody(BaseModel):
     messages: list[Message] = []
     files: list[Reference] | None = Field(None, max_length=MAX_REFERENCES)
     stream: bool = False
+    chat_id: str | None = Field(
+        None, max_length=MAX_NAME_CHARS, description="No chats are stored here: of others than `local:…` none is known."
+    )
+
+
+class SourceOut(BaseModel):
+    """What was taken for one reference, best first, in lists of the same length; `distances` run from 0 to 1.
+
+    Bigger is nearer. What is given whole and a text of the request have no `distances`.
+    """
+
+    source: dict[str, JsonValue] = Field(description="The reference as it was sent.")
+    document: list[str]
+    metadata: list[dict[str, JsonValue]]
+    distances: list[float] = []
+
+
+class Completion(BaseModel):
+    """The back end's answer as it came, in OpenAI's format, with `sources` first where something was referenced."""
+
+    model_config = ConfigDict(extra="allow")
+    sources: list[SourceOut] = []
+
+
+def in_pydantic_words(check: Callable[[Any], object], given: object) -> None:
+    """Call `check`; its error becomes one that pydantic knows the place of."""
+    try:
+        check(given)
+    except RaglineError as error:
+        raise ValueError(str(error)) from None

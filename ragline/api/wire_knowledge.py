@@ -2,27 +2,120 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, NotRequired, Self
+from typing import Annotated, Literal, NotRequired, Self
 
-from fastapi import Path
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 from typing_extensions import TypedDict  # typing's knows too little for pydantic before Python 3.12
 
-from ragline.api.wire import FileData, FileOut, OpenCollection, Owner
+from ragline.api.wire import NO_NUL, FileData, FileMeta, FileOut, Id, Owner, PathId
 from ragline.connectors.records.directories import Directory
-from ragline.types import FileRecord
+from ragline.types import CollectionRecord, FileRecord, Grant, Permission
 
-NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL takes no NUL in a text."""
+__all__ = ["NO_NUL", "Id", "PathId"]
 
-Id = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
-PathId = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
+MAX_GRANTS = 1000
+
+
+class Member(BaseModel):
+    """A file in a collection."""
+
+    id: str
+    hash: str
+    meta: FileMeta
+    created_at: int
+    updated_at: int
+
+    @classmethod
+    def of(cls, file: FileRecord) -> Member:
+        return cls(
+            id=file.id,
+            hash=file.sha256,
+            meta=FileMeta.of(file),
+            created_at=file.created_at,
+            updated_at=file.updated_at,
+        )
+
+
+class GrantOut(BaseModel):
+    """A right on a collection: `principal_id` is a user's id, or `*` for everybody; `write` includes `read`."""
+
+    id: str
+    resource_type: Literal["knowledge"] = "knowledge"
+    resource_id: str
+    principal_type: Literal["user"] = "user"
+    principal_id: str
+    permission: Permission
+    created_at: int
+
+    @classmethod
+    def of(cls, grant: Grant) -> Self:
+        return cls(
+            id=grant.id,
+            resource_id=grant.collection_id,
+            principal_id=grant.user_id,
+            permission=grant.permission,
+            created_at=grant.created_at,
+        )
+
+
+class Collection(BaseModel):
+    """A collection. Of `access_grants` its owner sees all, others those that give them their rights."""
+
+    id: str
+    user_id: str
+    name: str
+    description: str
+    meta: Mapping[str, JsonValue] | None = None
+    access_grants: list[GrantOut] = []
+    created_at: int
+    updated_at: int
+    files: list[Member] | None = None
+
+    @classmethod
+    def of(cls, record: CollectionRecord, **more: object) -> Self:
+        return cls.model_validate(asdict(record) | more)
+
+
+class OpenCollection(Collection):
+    """A collection, and whether the caller may change what is in it."""
+
+    write_access: bool
+
+
+class ListedCollection(OpenCollection):
+    user: Owner | None
+    file_count: int
+
+
+class CollectionList(BaseModel):
+    items: list[ListedCollection]
+    total: int
+
+
+class NewGrant(BaseModel):
+    """A right to give. `principal_type` is `user`, `principal_id` a user's id or `*` for everybody."""
+
+    principal_type: str = Field("user", max_length=50)
+    principal_id: Id
+    permission: Permission
 
 
 class NewCollection(BaseModel):
-    name: str = Field(max_length=1000, pattern=NO_NUL)
-    description: str = Field(max_length=10_000, pattern=NO_NUL)
+    """With `access_grants` the collection is shared with these users and no others."""
+
+    name: str = Field(max_length=1000, pattern=NO_NUL, examples=["Pompes"])
+    description: str = Field(max_length=10_000, pattern=NO_NUL, examples=["Manuels et garanties"])
+    access_grants: list[NewGrant] | None = Field(None, max_length=MAX_GRANTS)
+
+
+class NewAccess(BaseModel):
+    """All rights that others have on the collection; an empty list makes it private."""
+
+    access_grants: list[NewGrant] = Field(
+        max_length=MAX_GRANTS, examples=[[{"principal_type": "user", "principal_id": "*", "permission": "read"}]]
+    )
 
 
 class FileOf(BaseModel):

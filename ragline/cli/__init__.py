@@ -7,7 +7,7 @@ import sys
 import click
 
 from ragline import __version__
-from ragline.cli import documents, serving, upkeep
+from ragline.cli import check, documents, serving, upkeep
 from ragline.errors import RaglineError
 
 
@@ -37,6 +37,7 @@ for command in (
     documents.ingest,
     documents.sync,
     documents.forget,
+    check.check,
     upkeep.audit,
     upkeep.queue,
     upkeep.retry,

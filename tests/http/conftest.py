@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
+from .calling import serving_calls
 from .running import Running, started
 
 
@@ -24,3 +26,10 @@ def end_of_servers() -> Iterator[None]:
     for running in started[before:]:
         if running.process.poll() is None:
             running.kill()
+
+
+@pytest.fixture(scope="session")
+def calling(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Iterator[Running]:
+    """A server whose only model calls tools."""
+    with serving_calls(tmp_path_factory.mktemp("calling"), models_folder) as running:
+        yield running

@@ -86,9 +86,15 @@ async def open_registry(clock: Clock) -> AsyncIterator[Open]:
             *,
             list_ttl_s: float = 30,
             list_timeout_s: float = 1,
+            prefixes: Mapping[str, str] | None = None,
         ) -> ModelRegistry:
             registry = ModelRegistry(
-                backends, aliases=aliases or {}, list_ttl_s=list_ttl_s, list_timeout_s=list_timeout_s, clock=clock
+                backends,
+                aliases=aliases or {},
+                list_ttl_s=list_ttl_s,
+                list_timeout_s=list_timeout_s,
+                prefixes=prefixes or {},
+                clock=clock,
             )
             stack.push_async_callback(registry.close)
             return registry
@@ -113,11 +119,92 @@ async def test_the_lists_of_all_back_ends_are_merged_in_order(open_registry: Ope
     assert registry.down == {}
 
 
-async def test_the_first_connection_wins_a_clash_of_names(open_registry: Open) -> None:
+async def found(registry: ModelRegistry, name: str) -> tuple[str, str]:
+    """Return which back end serves a name, and its own name for it."""
+    backend, model = await registry.find(name)
+    return backend.name, model.id
+
+
+async def test_of_two_models_with_one_name_the_first_keeps_it_and_both_can_be_reached(open_registry: Open) -> None:
     registry = open_registry([Shelf("one", ["a", "b"]), Shelf("two", ["b", "c"])])
-    assert [(model.id, model.backend) for model in await registry.list()] == [("a", "one"), ("b", "one"), ("c", "two")]
-    backend, _ = await registry.find("b")
-    assert backend.name == "one"
+    assert [(model.id, model.backend, model.own_id) for model in await registry.list()] == [
+        ("a", "one", None),
+        ("b", "one", None),
+        ("two.b", "two", "b"),
+        ("c", "two", None),
+    ]
+    assert [await found(registry, name) for name in ("b", "two.b", "one.b", "two.c")] == [
+        ("one", "b"),
+        ("two", "b"),
+        ("one", "b"),
+        ("two", "c"),
+    ]
+
+
+async def test_a_prefix_stands_before_the_names_and_the_back_end_keeps_its_own(open_registry: Open) -> None:
+    shelves = [Shelf("one", ["a", "t:latest"]), Shelf("two", ["a", "b:latest"]), Shelf("three", ["a"])]
+    registry = open_registry(shelves, {"alias": ["near.b"]}, prefixes={"two": "near", "three": "near"})
+    assert [(model.id, model.backend, model.own_id) for model in await registry.list()] == [
+        ("a", "one", None),
+        ("t:latest", "one", None),
+        ("near.a", "two", "a"),
+        ("near.b:latest", "two", "b:latest"),
+        ("three.a", "three", "a"),
+        ("alias", "two", "b:latest"),
+    ]
+    assert [await found(registry, name) for name in ("near.a", "near.b", "two.b", "three.a", "alias")] == [
+        ("two", "a"),
+        ("two", "b:latest"),
+        ("two", "b:latest"),
+        ("three", "a"),
+        ("two", "b:latest"),
+    ]
+    with pytest.raises(NotFound, match="nearest: "):
+        await registry.find("b")
+
+
+async def test_a_model_whose_names_are_all_taken_is_left_out_and_logged(
+    open_registry: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = open_registry([Shelf("one", ["a", "two.a"]), Shelf("two", ["a"])])
+    assert [(model.id, model.backend) for model in await registry.list()] == [("a", "one"), ("two.a", "one")]
+    assert "model left out backend=two id='a': its names are taken" in caplog.text
+
+
+async def test_a_model_of_a_back_end_that_went_down_is_still_asked_of_it(open_registry: Open, clock: Clock) -> None:
+    shelf = Shelf("shelf", ["a", "b:latest"])
+    registry = open_registry([shelf, Shelf("other", ["c"])], {"alias": ["a", "c"]}, prefixes={"shelf": "my"})
+    await registry.list()
+    shelf.error = "unplugged"
+    await registry.list(refresh=True)
+    assert [model.id for model in await registry.list()] == ["c", "alias"]
+    assert [await found(registry, name) for name in ("my.a", "my.b", "shelf.a")] == [
+        ("shelf", "a"),
+        ("shelf", "b:latest"),
+        ("shelf", "a"),
+    ]
+    with pytest.raises(NotFound, match="shelf is down: unplugged"):
+        await registry.find("nowhere")
+
+
+async def test_a_list_does_not_wait_for_a_back_end_that_is_known_to_be_down(open_registry: Open, clock: Clock) -> None:
+    hanging = Shelf("hanging", ["a"], error="out")
+    registry = open_registry([hanging, Shelf("shelf", ["b"])])
+    await registry.list()
+    hanging.gate, clock.now = asyncio.Event(), 31
+    assert [model.id for model in await asyncio.wait_for(registry.list(), 0.5)] == ["b"]
+    assert hanging.listed == 2
+
+
+async def test_the_states_of_all_back_ends_are_told_without_waiting_again(open_registry: Open, clock: Clock) -> None:
+    away = Shelf("away", error="out")
+    registry = open_registry([away, Shelf("here", ["a"])])
+    assert await registry.states() == {"away": False, "here": True}
+    away.error, away.gate, clock.now = None, asyncio.Event(), 31
+    assert await asyncio.wait_for(registry.states(), 0.5) == {"away": False, "here": True}
+    away.gate.set()
+    await registry.list(refresh=True)
+    assert await registry.states() == {"away": True, "here": True}
 
 
 async def test_dead_back_ends_do_not_block_the_others(
@@ -199,6 +286,8 @@ async def test_a_back_end_that_comes_back_is_listed_and_logged(
     assert registry.down == {"shelf": "out for lunch"}
     shelf.error = None
     clock.now = 31
+    assert await registry.list() == [], "it is asked meanwhile"
+    await asyncio.sleep(0)
     assert [model.id for model in await registry.list()] == ["a"]
     assert registry.down == {}
     assert [record.message for record in caplog.records] == [
@@ -312,6 +401,17 @@ async def test_the_ollama_route_is_the_first_that_is_reachable(
     route = await registry.ollama_backend()
     assert isinstance(route, OllamaBackend)
     assert route.name == "here"
+
+
+async def test_all_reachable_ollamas_are_routes_and_a_model_leads_to_its_own(
+    open_registry: Open, loopback: Loopback, dead_url: str
+) -> None:
+    first, second = ollama(loopback.url, "first"), ollama(loopback.url, "second")
+    registry = open_registry([ollama(dead_url, "away"), first, openai(f"{loopback.url}/v1"), second])
+    assert await registry.ollama_backends() == [first, second]
+    assert await registry.ollama_of("llama3.2") == (first, "llama3.2:latest")
+    assert await registry.ollama_of("second.llama3.2") == (second, "llama3.2:latest")
+    assert [await registry.ollama_of(name) for name in ("echo", "nowhere")] == [None, None]
 
 
 async def test_without_a_reachable_ollama_there_is_no_route(open_registry: Open, dead_url: str) -> None:
