@@ -181,7 +181,7 @@ async def test_a_file_that_takes_too_long_fails_alone(
 ) -> None:
     monkeypatch.setattr(runner, "WATCH_S", 0.02)
     async with opened(tmp_path, models_folder, time_limit_s=0.05) as (app, admin, _), ingesting(app):
-        file = await finished(app, await put(app, admin, "long.md", LONG * 3))
+        file = await finished(app, await put(app, admin, "long.md", LONG * 40))
         assert (file.status, file.failure) == (Status.FAILED, "permanent")
         assert "queue.time_limit_s" in str(file.error)
 

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from ragline.api.caller import Caller, Installation
 from ragline.api.completing import begin, streamed, whole
 from ragline.api.strict_json import StrictRoute
+from ragline.api.wire import EVENTS
 from ragline.api.wire_chat import ChatBody, Completion
 from ragline.errors import NotFound
 from ragline.retrieval.answer import Question
@@ -23,9 +24,7 @@ OWN_KEYS = frozenset({"files", "metadata", "chat_id", "session_id"})
 LOCAL = "local:"
 """Begins the id of a chat that only its client knows."""
 
-ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"model": Completion, "content": {"text/event-stream": {"schema": {"type": "string"}}}}
-}
+ANSWERS: dict[int | str, dict[str, Any]] = {200: EVENTS[200] | {"model": Completion}}
 
 
 @router.post("/api/chat/completions", response_model=None, responses=ANSWERS)

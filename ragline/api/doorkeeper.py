@@ -32,8 +32,7 @@ class Doorkeeper:
 
     def __init__(self, app: ASGIApp, *, max_upload_bytes: int, max_json_bytes: int) -> None:
         self._app = app
-        self._max_upload = max_upload_bytes + MULTIPART_BYTES
-        self._max_json = max_json_bytes
+        self._max_upload, self._max_json = max_upload_bytes, max_json_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,7 +44,7 @@ class Doorkeeper:
         try:
             limit = self._limit(request)
             if int(request.headers.get("content-length") or 0) > limit:
-                raise too_large(limit)
+                raise self._too_large(request)
             if not is_open(request.url.path):
                 request.state.identity = await identify(request)
         except RaglineError as error:
@@ -57,12 +56,23 @@ class Doorkeeper:
         except ValueError:
             await JSONResponse({"detail": "Content-Length is not a number"}, 400)(scope, receive, send)
             return
-        await self._app(scope, counted(receive, limit), send)
+        await self._app(scope, counted(receive, limit, self._too_large(request)), send)
 
     def _limit(self, request: Request) -> int:
         if request.url.path in UPLOADS:
-            return self._max_upload
+            return self._max_upload + MULTIPART_BYTES
         return SIGN_IN_BYTES if is_open(request.url.path) else self._max_json
+
+    def _too_large(self, request: Request) -> TooLarge:
+        if request.url.path in UPLOADS:
+            return TooLarge(
+                f"the file is too large: at most {self._max_upload} bytes are taken (server.max_upload_bytes); "
+                "split it, or have an administrator raise the limit"
+            )
+        setting = "" if is_open(request.url.path) else " (server.max_json_bytes)"
+        return TooLarge(
+            f"the request is larger than the {self._limit(request)} bytes that are taken{setting}; send less"
+        )
 
 
 def is_open(path: str) -> bool:
@@ -85,7 +95,7 @@ def noted(request: Request, send: Send) -> Send:
     return note
 
 
-def counted(receive: Receive, limit: int) -> Receive:
+def counted(receive: Receive, limit: int, error: TooLarge) -> Receive:
     """Return `receive` that ends in 413 for a body that is longer than it said, or did not say."""
     size = 0
 
@@ -94,14 +104,7 @@ def counted(receive: Receive, limit: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > limit:
-            raise HTTPException(413, str(too_large(limit)))  # of FastAPI: it lets no other error out of a body
+            raise HTTPException(413, str(error))  # of FastAPI: it lets no other error out of a body
         return message
 
     return count
-
-
-def too_large(limit: int) -> TooLarge:
-    return TooLarge(
-        f"the request is larger than {limit} bytes; the limits are server.max_upload_bytes for files and "
-        "server.max_json_bytes for everything else"
-    )

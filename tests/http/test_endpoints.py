@@ -229,9 +229,9 @@ def test_hostile_names_are_tamed(client: httpx.Client, sent: str, kept: str) -> 
 
 
 def test_unknown_paths_are_json_404(client: httpx.Client) -> None:
-    for path in ("/api/nope", "/api/v1/nope/", "/nope"):
-        answer = client.get(path)
-        assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+    for path in ("/api/nope", "/api/v1/nope", "/nope"):
+        for answer in (client.get(path), client.get(f"{path}/")):
+            assert (answer.status_code, answer.json()) == (404, {"detail": f"Not Found: there is no route GET {path}"})
 
 
 def test_the_pages_that_describe_the_api_are_off_in_production(client: httpx.Client) -> None:
