@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def report_folder(tmp_path: Path, models_folder: Path, monkeypatch: pytest.Monke
 
 
 def test_the_script_in_the_readme_prints_an_answer_and_its_source(report_folder: Path) -> None:
-    script = blocks("python")[0]
+    [script] = [block for block in blocks("python") if "with ragline.open_ragline" in block and "async" not in block]
     assert len(script.strip().splitlines()) <= 10
     (report_folder / "script.py").write_text(script)  # as a file without a main guard, which workers must not run again
     done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)
@@ -51,8 +52,23 @@ def test_the_script_in_the_readme_prints_an_answer_and_its_source(report_folder:
 
 def test_the_coroutine_in_the_readme_answers_in_french(report_folder: Path) -> None:
     names: dict[str, object] = {}
-    exec(compile(blocks("python")[1], "README.md", "exec"), names)
+    [coroutine] = [block for block in blocks("python") if "async with" in block]
+    exec(compile(coroutine, "README.md", "exec"), names)
     assert "27 mois" in asyncio.run(names["warranty"]())  # type: ignore[operator]  # defined by the block
+
+
+def test_the_function_in_the_readme_quotes_its_passages() -> None:
+    from ragline.functions import Excerpt, Request
+
+    [function] = [block for block in blocks("python") if "async def chat" in block]
+    names: dict[str, Any] = {}
+    exec(compile(function, "README.md", "exec"), names)
+    passage = Excerpt("27 mois.", 1, "pompe.md", "id", None, "", "fr", 0.9)
+
+    async def said() -> str:
+        return "".join([piece async for piece in names["chat"](Request(question="?", context=[passage]))])
+
+    assert asyncio.run(said()) == "> 27 mois.\n\n— pompe.md [1]\n\n"
 
 
 def test_the_curl_lines_of_the_readme_answer_with_sources(server: Running) -> None:
