@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from ragline.config import settings as config
 from ragline.config.environment import quiet_libraries
 from ragline.connectors.embedders import open_embedder
 from ragline.connectors.embedders.protocol import Embedder
+from ragline.connectors.records.store import Records, open_records
+from tests.http.postgres import empty_database
 from tests.http.running import Running, start
 from tests.models import smollm2
 
@@ -62,6 +64,19 @@ def server(tmp_path_factory: pytest.TempPathFactory, models_folder: Path) -> Ite
     running = start(tmp_path_factory.mktemp("server"), models_folder)
     yield running
     running.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> config.Database:
+    return empty_database(request.param)
+
+
+@pytest.fixture
+async def records(database: config.Database, tmp_path: Path) -> AsyncIterator[Records]:
+    """Records without anything in them, on each kind of database."""
+    opened = await open_records(database, data_dir=tmp_path)
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

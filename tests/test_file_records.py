@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from ragline.config.settings import Database
 from ragline.connectors.records.members import matching
-from ragline.connectors.records.store import Records, open_records
+from ragline.connectors.records.store import Records
 from ragline.types import FileRecord, Scope, User
-from tests.http.postgres import empty_database
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> Database:
-    return empty_database(request.param)
-
-
-@pytest.fixture
-async def records(database: Database, tmp_path: Path) -> AsyncIterator[Records]:
-    opened = await open_records(database, data_dir=tmp_path)
-    yield opened
-    await opened.close()
 
 
 async def person(records: Records, name: str) -> User:

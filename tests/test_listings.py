@@ -11,16 +11,8 @@ from ragline.connectors.records.attributes import PURPOSE_KEY, attributes_of
 from ragline.connectors.records.listings import Cut
 from ragline.connectors.records.store import Records
 from ragline.errors import Invalid, NotFound
-from ragline.types import Json, User
-from tests.test_queue import database, lease_of, put, records
-
-__all__ = ("database", "records")  # fixtures, used by their names
-
-
-async def admin(records: Records) -> User:
-    owner = await records.users.first_admin()
-    assert owner is not None
-    return owner
+from ragline.types import Json
+from tests.test_queue import admin, lease_of, put
 
 
 async def ids(records: Records, cut: Cut, *, keep: Any = lambda file: True) -> tuple[list[str], bool]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,28 +11,19 @@ from ragline.config.settings import Database
 from ragline.connectors.records import queue as queue_module
 from ragline.connectors.records.changes import QUEUE
 from ragline.connectors.records.store import Records, open_records
-from ragline.types import Claim, Lane, Status
-from tests.http.postgres import empty_database
+from ragline.types import Claim, Lane, Status, User
 
 SMALL_BYTES = 1000
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> Database:
-    return empty_database(request.param)
-
-
-@pytest.fixture
-async def records(database: Database, tmp_path: Path) -> AsyncIterator[Records]:
-    opened = await open_records(database, data_dir=tmp_path)
-    await opened.users.add(name="ada", email="ada@example.org", role="admin", password_hash=None)
-    yield opened
-    await opened.close()
+async def admin(records: Records) -> User:
+    """Return the administrator, made where there is none yet."""
+    add = records.users.add
+    return await records.users.first_admin() or await add(name="a", email="a@b.org", role="admin", password_hash=None)
 
 
 async def put(records: Records, *file_ids: str, size: int = 10) -> None:
-    owner = await records.users.first_admin()
-    assert owner is not None
+    owner = await admin(records)
     for file_id in file_ids:
         await records.files.add(
             file_id=file_id,

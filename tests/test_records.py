@@ -7,7 +7,6 @@ import gc
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +18,6 @@ from ragline.connectors.records.store import Records, open_records
 from ragline.connectors.records.tables import api_keys
 from ragline.errors import Conflict, NotFound, SetupError
 from ragline.types import FileRecord, User
-from tests.http.postgres import empty_database
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> Database:
-    return empty_database(request.param)
-
-
-@pytest.fixture
-async def records(database: Database, tmp_path: Path) -> AsyncIterator[Records]:
-    opened = await open_records(database, data_dir=tmp_path)
-    yield opened
-    await opened.close()
 
 
 async def user(records: Records, name: str = "ada", role: str = "user") -> User:

@@ -20,9 +20,7 @@ from ragline.connectors.records.changes import QUEUE
 from ragline.connectors.records.store import Records, open_records
 from ragline.errors import SetupError
 from tests.http.postgres import empty_database, postgres
-from tests.test_queue import put, records
-
-__all__ = ("records",)  # a fixture, used by its name
+from tests.test_queue import put
 
 HEARD_S = 0.5
 OPEN = """

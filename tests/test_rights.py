@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,28 +13,15 @@ from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
 
 from ragline.bootstrap import ADMIN_EMAIL, first_admin
-from ragline.config.settings import Auth, Database
+from ragline.config.settings import Auth
 from ragline.connectors.records import usage
 from ragline.connectors.records.events import Event
-from ragline.connectors.records.store import Records, open_records
+from ragline.connectors.records.store import Records
 from ragline.connectors.records.usage import Room
 from ragline.errors import Conflict, Forbidden, NotFound, NotSignedIn, SetupError, TooLarge
 from ragline.types import EVERYBODY, FileRecord, Permission, Role, User
-from tests.http.postgres import empty_database
 
 SHARED, PRIVATE = "shared", "private"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest) -> Database:
-    return empty_database(request.param)
-
-
-@pytest.fixture
-async def records(database: Database, tmp_path: Path) -> AsyncIterator[Records]:
-    opened = await open_records(database, data_dir=tmp_path)
-    yield opened
-    await opened.close()
 
 
 async def user(records: Records, name: str, role: Role = "user") -> User:

@@ -17,7 +17,7 @@ from ragline.api.caller import Caller, Installation
 from ragline.api.knowledge_files import link
 from ragline.api.strict_json import StrictRoute
 from ragline.api.v1.vector_store_files import POLL_MS, InState, listed, shown_at_once
-from ragline.api.v1.wire import Attributes, Cursor, EarlierCursor, Limit, NotDone, Order, PathId, cut_of
+from ragline.api.v1.wire import AskedCut, Attributes, NotDone, PathId
 from ragline.api.v1.wire_stores import MAX_BATCH, FileCounts, FileIds, NewStoreFile, StoreFiles
 from ragline.app import App
 from ragline.connectors.blobs import Blobs
@@ -144,16 +144,12 @@ async def files(
     batch_id: PathId,
     app: Installation,
     user: Caller,
-    after: Cursor = None,
-    before: EarlierCursor = None,
-    limit: Limit = 20,
-    order: Order = "desc",
+    cut: AskedCut,
     state: InState = None,
 ) -> StoreFiles:
     """List the files of a batch that are in the store."""
     await app.records.collections.visible(vector_store_id, user)
     batch = await known(app, vector_store_id, batch_id)
-    cut = cut_of(limit=limit, order=order, after=after, before=before)
     part = await app.records.listings.members(vector_store_id, cut, state=state, among=batch.file_ids)
     return listed(vector_store_id, part)
 

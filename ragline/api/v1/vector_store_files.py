@@ -11,7 +11,7 @@ from ragline.api.caller import Caller, Installation
 from ragline.api.file_content import extracted_text
 from ragline.api.knowledge_files import link
 from ragline.api.strict_json import StrictRoute
-from ragline.api.v1.wire import Cursor, EarlierCursor, Limit, Order, PathId, cut_of, ends
+from ragline.api.v1.wire import AskedCut, PathId, ends
 from ragline.api.v1.wire_stores import (
     AttributesChange,
     FileContent,
@@ -58,15 +58,11 @@ async def files(
     vector_store_id: PathId,
     app: Installation,
     user: Caller,
-    after: Cursor = None,
-    before: EarlierCursor = None,
-    limit: Limit = 20,
-    order: Order = "desc",
+    cut: AskedCut,
     state: InState = None,
 ) -> StoreFiles:
     """List the files of a vector store by when they were put in."""
     await app.records.collections.visible(vector_store_id, user)
-    cut = cut_of(limit=limit, order=order, after=after, before=before)
     return listed(vector_store_id, await app.records.listings.members(vector_store_id, cut, state=state))
 
 

@@ -8,7 +8,7 @@ from ragline.api.caller import Caller, Installation, WholeCaller
 from ragline.api.knowledge_files import link
 from ragline.api.strict_json import StrictRoute
 from ragline.api.v1.vector_store_files import shown_at_once
-from ragline.api.v1.wire import Cursor, EarlierCursor, Limit, Order, PathId, cut_of, ends
+from ragline.api.v1.wire import AskedCut, PathId, ends
 from ragline.api.v1.wire_stores import NewStore, StoreChange, StoreDeleted, VectorStore, VectorStores
 from ragline.app import App
 from ragline.errors import RaglineError
@@ -37,13 +37,10 @@ async def stores(
     *,
     app: Installation,
     user: Caller,
-    after: Cursor = None,
-    before: EarlierCursor = None,
-    limit: Limit = 20,
-    order: Order = "desc",
+    cut: AskedCut,
 ) -> VectorStores:
     """List the vector stores that the caller may see."""
-    part = await app.records.listings.collections(user, cut_of(limit=limit, order=order, after=after, before=before))
+    part = await app.records.listings.collections(user, cut)
     tallies = await app.records.listings.tallies([record.id for record in part.rows])
     first, last = ends([record.id for record in part.rows])
     data = [VectorStore.of(record, tallies[record.id]) for record in part.rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 from pydantic import AfterValidator, BaseModel, Field, JsonValue, StringConstraints
 
 from ragline.api.wire_knowledge import NO_NUL
@@ -44,11 +44,14 @@ Attributes = Annotated[
 GivenAttributes = dict[str, Attribute]
 
 
-def cut_of(*, limit: int, order: Literal["asc", "desc"], after: str | None, before: str | None = None) -> Cut:
+def cut_of(*, after: Cursor = None, before: EarlierCursor = None, limit: Limit = 20, order: Order = "desc") -> Cut:
     """Return the part of a list that is asked for; both ends at once would be two parts."""
     if after and before:
         raise Invalid("a list goes on after one thing or before one: send `after` or `before`, not both")
     return Cut(limit=limit, ascending=order == "asc", after=after or None, before=before or None)
+
+
+AskedCut = Annotated[Cut, Depends(cut_of)]
 
 
 class Listed(BaseModel):
