@@ -56,7 +56,7 @@ c'est la diffusion de Rayleigh, du nom du physicien qui l'a expliquée en 1871. 
 TEXT
 
 # 📜 Récupérer tous les modèles
-call models 200 '{"llama3.1", "granite3.1-dense:8b", "gpt-4-turbo"} <= {m["id"] for m in r["data"]}' \
+call models 200 '{"llama3.1", "granite3.1-dense:8b", "gpt-4-turbo"} <= {m["id"].removesuffix(":latest") for m in r["data"]}' \
     "${token[@]}" "$url/api/models"
 
 # 💬 Complétions de chat

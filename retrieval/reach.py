@@ -12,6 +12,7 @@ from ragline.errors import Invalid
 from ragline.retrieval.context import number
 from ragline.retrieval.references import resolve, scope_for
 from ragline.retrieval.search import search
+from ragline.retrieval.usage import Meter, check_quota
 from ragline.types import Asker, CollectionRef, Context, FileRef, Hit, Json, Ref, User
 
 if TYPE_CHECKING:
@@ -58,11 +59,17 @@ class UserReach:
         if (name := called_by(backend.name, found.id)) in self._called:
             way = " → ".join(each.partition("\0")[2] for each in (*self._called, name))
             raise Invalid(f"function models ask each other in a circle: {way}")
+        await check_quota(self._app, self._as)
         asked = replace(self._asking, model=model, messages=messages, refs=(), parameters=parameters)
         prepared = await self._prepare(self._app, asked, self._as, called=self._called)
-        async with aclosing(prepared.backend.stream_chat(prepared.request)) as events:
-            async for event in events:
-                yield event
+        meter = Meter(self._app, self._as, prepared)
+        try:
+            async with aclosing(prepared.backend.stream_chat(prepared.request)) as events:
+                async for event in events:
+                    meter.see_events(event)
+                    yield event
+        finally:
+            await meter.write()
 
     async def _in(self, text: str, refs: Sequence[Ref], limit: int | None) -> list[Hit]:
         resolved = await resolve(self._app, refs, self._as)

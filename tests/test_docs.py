@@ -78,7 +78,7 @@ def test_the_curl_lines_of_the_readme_answer_with_sources(server: Running) -> No
         ["bash", "-euc", script], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert '"sources"' in done.stdout
-    assert '"README.md"' in done.stdout
+    assert '"LICENSE"' in done.stdout
 
 
 def test_the_make_targets_of_the_readme_are_there() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ragline.connectors.models.upstream import Upstream
+from ragline.connectors.models.upstream import Upstream, joined
 from ragline.types import ChatRequest
 
 
@@ -19,8 +19,8 @@ class Forwarded:
     chunks: AsyncIterator[bytes]
 
     async def whole(self) -> bytes:
-        """Return all of its bytes. Raises BackendError where it breaks off."""
-        return b"".join([chunk async for chunk in self.chunks])
+        """Return all of its bytes. Raises BackendError where it breaks off, or has too many."""
+        return await joined(self.chunks, "the model back end")
 
 
 @runtime_checkable
@@ -83,7 +83,7 @@ async def passed_on(server: Upstream, method: str, path: str, body: bytes) -> Fo
     content_type = response.headers.get("content-type", "application/json")
     chunks = server.pieces(response)
     if content_type.startswith(("text/html", "application/xhtml")):
-        raise server.unreadable(b"".join([chunk async for chunk in chunks]), content_type)
+        raise server.unreadable(await joined(chunks, server.label), content_type)
     return Forwarded(response.status_code, content_type, await started(chunks))
 
 

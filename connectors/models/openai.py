@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 
 from ragline.config.settings import Connection
 from ragline.connectors.models.forward import Forwarded, Vectors, passed_on
 from ragline.connectors.models.openai_wire import DONE
-from ragline.connectors.models.upstream import Upstream, dump
+from ragline.connectors.models.upstream import MOST_EVENT_BYTES, Upstream, dump, joined
 from ragline.errors import BackendError, BadInput
 from ragline.types import ChatRequest, Json, Model
 
+FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+"""In the last piece of a choice."""
 LAST_SECOND = 1 << 40
 """Unix seconds; later times of creation are mistakes."""
 
@@ -48,19 +51,27 @@ class OpenAIBackend:
         try:
             content_type = response.headers.get("content-type", "")
             if content_type.startswith(("text/html", "application/json")):
-                text = b"".join([piece async for piece in pieces])
+                text = await joined(pieces, self._server.label)
                 raise self._server.unreadable(text, content_type, expected="an event stream")
             last = rest = b""
+            finished = False
             async for piece in pieces:
                 rest += piece
                 if end := end_of_events(rest):
                     last, rest = rest[:end], rest[end:]
+                    finished = finished or FINISHED.search(last) is not None
                     yield last
+                elif len(rest) > MOST_EVENT_BYTES:
+                    raise BackendError(f"{self._server.label}: sent an event of more than {MOST_EVENT_BYTES} bytes")
             if rest.strip():
                 last = rest.rstrip() + b"\n\n"
+                finished = finished or FINISHED.search(last) is not None
                 yield last
-            if not last.rstrip().endswith(b"[DONE]"):
-                yield DONE
+            if last.rstrip().endswith(b"[DONE]"):
+                return
+            if not finished:
+                raise BackendError(f"{self._server.label}: ended the answer of {request.model!r} before it was done")
+            yield DONE
         finally:
             await pieces.aclose()
 

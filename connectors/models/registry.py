@@ -213,10 +213,10 @@ class ModelRegistry:
     def _not_found(self, name: str) -> str:
         usable = [*self._named(), *(alias for alias in self._aliases if self._aliased(alias) is not None)]
         name = name[:SHOWN_CHARS]
-        near = get_close_matches(name, usable, n=NEAREST_NAMES, cutoff=0.4) or usable[:NEAREST_NAMES]
-        hint = f"nearest: {', '.join(map(repr, near))}" if near else "no back end offers any model"
-        lost = "".join(f"; {backend} is down: {reason}" for backend, reason in self.down.items())
-        return f"model {name!r} not found; {hint}{lost}"
+        near = get_close_matches(name, usable, n=NEAREST_NAMES)
+        hint = f"nearest: {', '.join(map(repr, near))}" if near else "GET /api/models lists those that there are"
+        lost = "".join(f"; {backend} is down" for backend in self.down)
+        return f"model {name!r} not found; {hint if usable else 'no back end offers any model'}{lost}"
 
 
 def _called(name: str, model: Model) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from ipaddress import ip_address
@@ -17,6 +17,9 @@ from ragline.types import Json
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 500
+MOST_ANSWER_BYTES = 64 << 20
+MOST_EVENT_BYTES = 8 << 20
+"""Of one event or line in a stream."""
 ERROR_HEADERS = ("content-type", "retry-after")
 """Headers of an error that a client needs: how to read it, and when to try again."""
 
@@ -33,7 +36,7 @@ class Upstream:
                 f"got {connection.url!r}"
             )
         self.url = str(url).rstrip("/")
-        self.label = f"{connection.name} at {str(url.copy_with(userinfo=b'')).rstrip('/')}"
+        self.label = connection.name  # errors reach users, who need not know addresses
         self.timeout = httpx.Timeout(connection.timeout_s, connect=min(CONNECT_TIMEOUT_S, connection.timeout_s))
         key = connection.api_key.get_secret_value() if connection.api_key else ""
         self.headers = {"authorization": f"Bearer {key}"} if key else {}
@@ -56,7 +59,7 @@ class Upstream:
             if response.is_success:
                 return response
             try:
-                text = await response.aread()
+                text = await joined(response.aiter_bytes(), self.label)
             finally:
                 await response.aclose()
         raise self._refusal(response, text)
@@ -64,7 +67,7 @@ class Upstream:
     async def ask(self, method: str, path: str, data: Json = None) -> dict[str, Json]:
         """Return the JSON object the server answers. Raises BackendError as `open`, and when it is not JSON."""
         response = await self.open(method, path, dump(data) if data is not None else b"")
-        text = b"".join([piece async for piece in self.pieces(response)])
+        text = await joined(self.pieces(response), self.label)
         return self.parse(text, response.headers.get("content-type", ""))
 
     def parse(self, text: bytes, content_type: str) -> dict[str, Json]:
@@ -139,6 +142,16 @@ class Upstream:
         headers: Mapping[str, str] = {key: response.headers[key] for key in ERROR_HEADERS if key in response.headers}
         start = text[:200].decode("utf-8", "replace")
         return BackendError(f"{self.label}: answered {status}: {start}", upstream=(status, text, headers))
+
+
+async def joined(pieces: AsyncIterator[bytes], label: str) -> bytes:
+    """Return the bytes of an answer. Raises BackendError where they are more than MOST_ANSWER_BYTES."""
+    whole = bytearray()
+    async for piece in pieces:
+        whole += piece
+        if len(whole) > MOST_ANSWER_BYTES:
+            raise BackendError(f"{label}: sent more than the {MOST_ANSWER_BYTES} bytes that an answer may have")
+    return bytes(whole)
 
 
 def dump(data: Json) -> bytes:

@@ -10,11 +10,11 @@ from fastapi import Request
 
 from ragline.api.caller import identity_of
 from ragline.api.presence import while_present
-from ragline.api.usage import Meter, check_quota
 from ragline.app import App
 from ragline.connectors.models.openai_wire import DONE, event
 from ragline.errors import RaglineError
 from ragline.retrieval.answer import Prepared, Question, answer, prepare, stream
+from ragline.retrieval.usage import Meter, check_quota
 from ragline.types import Json, User
 
 log = logging.getLogger(__name__)

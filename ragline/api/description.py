@@ -39,10 +39,10 @@ PROBLEM: Schema = {
 }
 
 EXAMPLES = {
-    "400": ("the request is wrong", "The content provided is empty. Please send a file with at least one byte."),
+    "400": ("the request is wrong", "'rapport.pdf' is empty"),
     "401": ("no token, or one that is not valid", "Not authenticated"),
     "403": ("visible, but not allowed", "this is for administrators"),
-    "404": ("unknown, or not visible to the caller", "no file with the id 'b2c4'"),
+    "404": ("unknown, or not visible to the caller", "no file 'b2c4'"),
     "405": ("this path has no such method", "Method Not Allowed: /api/models answers GET"),
     "409": ("in a state that does not allow this", "the file 'rapport.pdf' is still being processed; try again"),
     "413": ("over a limit of size", "the request is larger than 16777216 bytes; the limit is server.max_json_bytes"),
@@ -97,7 +97,7 @@ def described() -> FastAPI:
 
 
 def complete(schema: Schema) -> None:
-    """Add to each operation the errors it can answer, and the ways to send a token."""
+    """Add to each operation what it does in a line, the errors it can answer, and the ways to send a token."""
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = PROBLEM
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -107,6 +107,7 @@ def complete(schema: Schema) -> None:
         for operation in operations.values():
             if "security" in operation:
                 operation["security"] = [{name: []} for name in SCHEMES]
+            operation["summary"] = operation["description"].split("\n")[0].rstrip(".")
             responses, tags = operation["responses"], set(operation.get("tags", ()))
             described_as = passed_on if PROXY_TAGS & tags else problem
             responses.update((status, described_as(status)) for status in errors_of(path, operation))

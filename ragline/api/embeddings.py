@@ -20,11 +20,11 @@ from ragline.api.caller import Caller, Installation, identity_of
 from ragline.api.passing import Asked
 from ragline.api.presence import while_present
 from ragline.api.strict_json import StrictRoute
-from ragline.api.usage import CHARS_A_TOKEN, Meter, check_quota
 from ragline.api.wire_chat import MAX_NAME_CHARS
 from ragline.app import App
 from ragline.connectors.models.forward import Embeds
 from ragline.errors import BackendError, BadInput, TooLarge
+from ragline.retrieval.usage import CHARS_A_TOKEN, Meter, check_quota
 
 router = APIRouter(route_class=StrictRoute, tags=["embeddings"])
 

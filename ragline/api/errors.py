@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +18,9 @@ from ragline.errors import BackendError, NotReady, RaglineError, TooMany, Unavai
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = 5
+RETRY_AFTER = re.compile(r"\d{1,9}|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
+"""Seconds, or a moment."""
+FIRST_ERROR, LAST_STATUS = 400, 599
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 SHOWN_CHARS = 200
 """Of a path, in an error."""
@@ -81,11 +86,21 @@ async def explain(_: Request, error: Exception) -> Response:
     return JSONResponse({"detail": shown}, 422)
 
 
+def told(error: BackendError, status: int, body: bytes, sent: Mapping[str, str]) -> Response:
+    """Return what a back end answered: its status, `Retry-After` and JSON; a page of its never becomes one of ours."""
+    after = sent.get("retry-after", "")
+    headers = {"Retry-After": after} if RETRY_AFTER.fullmatch(after) else {}
+    if not FIRST_ERROR <= status <= LAST_STATUS:
+        return JSONResponse({"detail": str(error)}, error.status, headers=headers)
+    if sent.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return JSONResponse({"detail": str(error)}, status, headers=headers)
+    return Response(body, status, headers=headers, media_type="application/json")
+
+
 def response_of(error: RaglineError) -> Response:
     """Return the response for an error; what a back end itself answered is passed on."""
     if isinstance(error, BackendError) and error.upstream is not None:
-        status, body, headers = error.upstream
-        return Response(body, status, headers=dict(headers))
+        return told(error, *error.upstream)
     waits = isinstance(error, NotReady | TooMany | Unavailable)
     after_s = getattr(error, "retry_after_s", None) or RETRY_AFTER_S
     headers = {"Retry-After": str(after_s)} if waits else {}

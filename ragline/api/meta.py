@@ -80,4 +80,5 @@ async def signed_in(request: Request) -> User | None:
 
 @router.get("/api/version")
 async def version() -> dict[str, str]:
+    """Tell which version of Ragline this is."""
     return {"version": __version__, "deployment_id": ""}

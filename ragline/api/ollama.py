@@ -15,10 +15,10 @@ from ragline.api.caller import Caller, Installation
 from ragline.api.ollama_routes import all_tags, first, nth, route_of, tags_of
 from ragline.api.passing import passed, readable, renamed
 from ragline.api.strict_json import StrictRoute
-from ragline.api.usage import check_quota
 from ragline.api.wire_chat import MAX_NAME_CHARS
 from ragline.app import App
 from ragline.errors import Forbidden, Invalid
+from ragline.retrieval.usage import check_quota
 from ragline.types import Json, User
 
 router = APIRouter(route_class=StrictRoute, prefix="/ollama", tags=["ollama"])

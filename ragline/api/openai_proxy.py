@@ -15,13 +15,13 @@ from ragline.api.completing import begin, streamed, whole
 from ragline.api.embeddings import EmbeddingsBody, embedded, is_own
 from ragline.api.passing import passed, renamed
 from ragline.api.strict_json import StrictRoute
-from ragline.api.usage import check_quota
 from ragline.api.wire import EVENTS
 from ragline.api.wire_chat import MAX_NAME_CHARS, ChatBody
 from ragline.app import App
 from ragline.connectors.models.forward import OpenAIRoute
 from ragline.errors import Forbidden, NotFound
 from ragline.retrieval.answer import Question
+from ragline.retrieval.usage import check_quota
 from ragline.types import Json, User
 
 router = APIRouter(route_class=StrictRoute, tags=["openai"])

@@ -13,13 +13,13 @@ from fastapi.responses import Response, StreamingResponse
 
 from ragline.api.caller import identity_of
 from ragline.api.presence import while_present
-from ragline.api.usage import Meter
 from ragline.app import App
 from ragline.connectors.models.forward import Forwarded
 from ragline.connectors.models.openai import end_of_events
 from ragline.connectors.models.openai_wire import DONE, event, objects_of
-from ragline.connectors.models.upstream import dump
-from ragline.errors import RaglineError
+from ragline.connectors.models.upstream import MOST_EVENT_BYTES, dump
+from ragline.errors import BackendError, RaglineError
+from ragline.retrieval.usage import Meter
 from ragline.types import ChatRequest, Json
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,8 @@ async def framed(chunks: AsyncIterator[bytes], framing: Framing, meter: Meter) -
                     for each in framing.objects(whole):
                         meter.see(told(each))
                 yield whole
+            elif len(rest) > MOST_EVENT_BYTES:
+                raise BackendError(f"the model back end sent a piece of more than {MOST_EVENT_BYTES} bytes")
         if rest:
             yield rest
     except RaglineError as error:

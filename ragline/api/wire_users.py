@@ -124,10 +124,11 @@ class MadeKey(BaseModel):
 class NewKey(BaseModel):
     """A key to be made. `routes`: it may call only paths that begin so. `collections`: it sees only these.
 
-    It ends at `expires_at` (Unix seconds) or in `expires_in_days`; without either it does not.
+    It ends at `expires_at` (Unix seconds) or in `expires_in_days`; without either it does not. Unknown names are 422: a
+    limit that is misspelled must not make a key without one.
     """
 
-    model_config = example(name="lecture seule", expires_in_days=90, routes=["/api/chat", "/api/models"])
+    model_config = example(name="lecture seule", expires_in_days=90, routes=["/api/chat"]) | ConfigDict(extra="forbid")
     name: Name = "API key"
     expires_at: int | None = Field(None, gt=0, le=LAST_MOMENT)
     expires_in_days: float | None = Field(None, gt=0, le=36_500)

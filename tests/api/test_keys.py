@@ -110,6 +110,11 @@ async def test_a_limited_key_neither_makes_nor_sees_keys(desk: Desk, limit: str)
     assert (await ada.client.get(KEYS)).json()["total"] == 2
 
 
+async def test_a_limit_that_is_misspelled_makes_no_key_without_it(desk: Desk) -> None:
+    answer = await desk.admin.client.post(KEYS, json={"name": "site", "colections": [UNKNOWN]})
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["body", "colections"])
+
+
 async def test_a_key_that_ends_makes_none_that_could_outlive_it(desk: Desk) -> None:
     key = await make(await desk.person("ada"), expires_in_days=1)
     client = await desk.client(key["api_key"])

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from ragline.alone import serving
-from ragline.api.usage import seconds_left_today
-from ragline.config.settings import Quotas
+from ragline.config.settings import Connection, Models, Quotas
 from ragline.errors import TooLarge
 from ragline.pipelines.accept import replace
+from ragline.retrieval.usage import seconds_left_today
 from tests.api.desk import Person, open_desk
 from tests.models.loopback import Loopback
 from tests.serving import served
@@ -110,6 +110,28 @@ async def test_what_a_back_end_says_it_used_counts(tmp_path: Path, models_folder
         chat = CHAT | {"model": "llama3.2:latest", "stream": True}
         assert (await ada.client.post("/api/chat/completions", json=chat)).status_code == 200
         assert await desk.app.records.usage.tokens_today(ada.user.id) == 30  # 10 of the prompt, 20 of the answer
+
+
+async def test_what_a_function_asks_other_models_counts(tmp_path: Path, models_folder: Path, backend: Loopback) -> None:
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "fan.py").write_text(
+        "async def chat(request):\n"
+        "    for _ in range(50):\n"
+        "        await request.complete('llama3.2:latest')\n"
+        "    return 'all'\n"
+    )
+    models = Models(
+        connections=(
+            Connection(name="ollama", kind="ollama", url=backend.url),
+            Connection(name="functions", kind="functions"),
+        ),
+        functions_dir=tmp_path / "functions",
+    )
+    async with open_desk(tmp_path, models_folder, models=models, quotas=Quotas(max_tokens_per_day=100)) as desk:
+        ada = await desk.person("ada")
+        refused = await ada.client.post("/api/chat/completions", json=CHAT | {"model": "fan"})
+        assert (refused.status_code, "max_tokens_per_day" in refused.text) == (429, True)
+        assert await desk.app.records.usage.tokens_today(ada.user.id) == 120  # 30 each, until 100 were used
 
 
 class Listing(Loopback):

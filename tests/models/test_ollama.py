@@ -127,7 +127,7 @@ async def test_a_stream_that_fails_midway_raises_after_what_came(
 ) -> None:
     stream = backend.stream_chat(asked(model))
     assert "é" in (await anext(stream)).decode()
-    with pytest.raises(BackendError, match=f"ollama at http://127.0.0.1:.*{reason}"):
+    with pytest.raises(BackendError, match=f"ollama: .*{reason}"):
         await anext(stream)
 
 
@@ -298,7 +298,7 @@ async def generate(backend: OllamaBackend, model: str) -> object:
 
 @pytest.mark.parametrize("ask", [chat, stream, embed, generate])
 async def test_a_refusal_keeps_its_status_and_its_body(backend: OllamaBackend, ask: Any) -> None:
-    with pytest.raises(BackendError, match="ollama at http://127.0.0.1:.* answered 404") as caught:
+    with pytest.raises(BackendError, match="ollama: answered 404") as caught:
         await ask(backend, "missing")
     assert caught.value.upstream is not None
     status, body, headers = caught.value.upstream
@@ -308,7 +308,7 @@ async def test_a_refusal_keeps_its_status_and_its_body(backend: OllamaBackend, a
 
 @pytest.mark.parametrize("ask", [chat, embed])
 async def test_html_in_place_of_an_answer_is_an_error_of_the_back_end(backend: OllamaBackend, ask: Any) -> None:
-    with pytest.raises(BackendError, match="ollama at http") as caught:
+    with pytest.raises(BackendError, match="ollama: ") as caught:
         await ask(backend, "html")
     assert (caught.value.upstream, caught.value.status) == (None, 502)
 
@@ -316,7 +316,7 @@ async def test_html_in_place_of_an_answer_is_an_error_of_the_back_end(backend: O
 @pytest.mark.parametrize("ask", [chat, stream, embed, generate])
 async def test_a_server_that_is_not_there_is_named(dead_url: str, ask: Any) -> None:
     backend = OllamaBackend(Connection(name="ollama", kind="ollama", url=dead_url))
-    with pytest.raises(BackendError, match=f"ollama at {dead_url}: not reachable"):
+    with pytest.raises(BackendError, match="^ollama: not reachable"):
         await ask(backend, MODEL)
     await backend.close()
 

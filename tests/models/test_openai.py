@@ -72,7 +72,7 @@ async def test_a_stream_without_an_end_mark_gets_one(backend: OpenAIBackend) -> 
 async def test_a_stream_that_breaks_off_raises_after_its_whole_events(backend: OpenAIBackend) -> None:
     stream = backend.stream_chat(asked("drop"))
     assert await anext(stream) == SSE[0]
-    with pytest.raises(BackendError, match="gateway at http://127.0.0.1:.*connection lost") as caught:
+    with pytest.raises(BackendError, match="gateway: connection lost") as caught:
         await anext(stream)
     assert caught.value.upstream is None
 
@@ -158,10 +158,10 @@ async def test_a_missing_vector_is_an_error(backend: OpenAIBackend) -> None:
         await backend.embeddings("fewer", ["a", "b"])
 
 
-async def test_a_server_that_is_not_there_is_named_without_its_password(dead_url: str) -> None:
+async def test_a_server_that_is_not_there_is_named_without_its_address(dead_url: str) -> None:
     url = dead_url.replace("//", "//ann:hidden@")
     backend = OpenAIBackend(Connection(name="gateway", kind="openai", url=url))
-    with pytest.raises(BackendError, match=f"gateway at {dead_url}: not reachable"):
+    with pytest.raises(BackendError, match="^gateway: not reachable"):
         await backend.chat(asked("echo"))
     await backend.close()
 

@@ -159,7 +159,7 @@ async def test_a_prefix_stands_before_the_names_and_the_back_end_keeps_its_own(o
         ("three", "a"),
         ("two", "b:latest"),
     ]
-    with pytest.raises(NotFound, match="nearest: "):
+    with pytest.raises(NotFound, match="model 'b' not found; GET /api/models lists"):
         await registry.find("b")
 
 
@@ -183,7 +183,7 @@ async def test_a_model_of_a_back_end_that_went_down_is_still_asked_of_it(open_re
         ("shelf", "b:latest"),
         ("shelf", "a"),
     ]
-    with pytest.raises(NotFound, match="shelf is down: unplugged"):
+    with pytest.raises(NotFound, match="shelf is down"):
         await registry.find("nowhere")
 
 
@@ -217,7 +217,7 @@ async def test_dead_back_ends_do_not_block_the_others(
     assert [model.id for model in await registry.list()] == ["echo"]
     assert time.monotonic() - began < 1.5
     assert registry.down["silent"] == "no list of models within 0.5 s"
-    assert registry.down["refusing"].startswith(f"refusing at {dead_url}: not reachable")
+    assert registry.down["refusing"].startswith("refusing: not reachable")
     await registry.list(refresh=True)
     assert len([record for record in caplog.records if "model back end down" in record.message]) == 2
 
@@ -353,7 +353,7 @@ async def test_an_unknown_name_is_refused_with_its_neighbours_and_the_dead(open_
     registry = open_registry([Shelf("shelf", ["mistral:7b", "qwen:1b"]), Shelf("away", error="unplugged")])
     with pytest.raises(NotFound) as caught:
         await registry.find("mistrall")
-    assert str(caught.value) == "model 'mistrall' not found; nearest: 'mistral:7b'; away is down: unplugged"
+    assert str(caught.value) == "model 'mistrall' not found; nearest: 'mistral:7b'; away is down"
 
 
 async def test_without_any_model_the_error_says_so(open_registry: Open) -> None:

@@ -84,7 +84,7 @@ class Meter:
         if not self._on:
             return
         usage = answer.get("usage")
-        if isinstance(usage, Mapping) and isinstance(total := usage.get("total_tokens"), int):
+        if isinstance(usage, Mapping) and isinstance(total := usage.get("total_tokens"), int) and total >= 0:
             self._said = total
         else:
             self._chars += sum(map(answered_chars, as_list(answer.get("choices"))))
