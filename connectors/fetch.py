@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from io import BytesIO
+from ipaddress import ip_address
 from typing import BinaryIO
 
 import httpx
@@ -100,7 +101,7 @@ class Pages:
             return await self._client().get(str(url), before_redirect=self._check_redirect)
         except Forbidden as error:
             log.info("a page was refused: %s", error)
-            raise refused(named) from None
+            raise (refused(named) if is_address(url.host) else unreachable(named)) from None
         except Vanished:
             raise NotFound(f"{named}: there is no such page (404)") from None
         except TooLarge:
@@ -110,7 +111,7 @@ class Pages:
             raise NotFound(f"{named}: the server there does not give this page to us; upload it as a file") from None
         except Unavailable as error:
             log.info("a page did not come: %s", error)
-            raise NotFound(f"{named}: not reachable, or its server fails; try again, or upload it as a file") from None
+            raise unreachable(named) from None
 
     async def _as_file(self, asked: httpx.URL, fetched: Fetched) -> WebPage:
         try:
@@ -150,6 +151,19 @@ class Pages:
         port = url.port or (443 if url.scheme == "https" else 80)
         if self._ports is not None and port not in self._ports:
             raise refused(shown(url))
+
+
+def is_address(host: str) -> bool:
+    """Tell whether a host says by itself where it is; that a name leads to a private network nobody may learn here."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
+    return True
+
+
+def unreachable(named: str) -> NotFound:
+    return NotFound(f"{named}: not reachable, or its server fails; try again, or upload it as a file")
 
 
 def refused(named: str) -> Forbidden:

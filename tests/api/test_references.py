@@ -16,6 +16,7 @@ import pytest
 
 from ragline.config.settings import Retrieval
 from ragline.connectors.fetch import Pages
+from ragline.errors import Unavailable
 from ragline.types import EVERYBODY
 from tests.api.desk import Desk, Person, open_desk
 from tests.models.loopback import Loopback
@@ -431,6 +432,23 @@ async def test_a_page_that_does_not_come_tells_nothing_of_the_network(
         assert "127.0.0.2" not in answer.json()["detail"].replace(given, "")
     assert "/a" not in web.asked
     assert not asked(backend)
+
+
+async def test_a_name_that_leads_inside_looks_like_one_that_leads_nowhere(desk: Desk) -> None:
+    async def found(host: str, _: int) -> list[str]:
+        if host == "inside.example":
+            return ["10.0.0.7"]
+        raise Unavailable(f"{host!r}: no such host")
+
+    pages = Pages(Here(desk.app.settings.parsing), resolve=found)
+    desk.api.state.app = replace(desk.app, pages=pages)
+    said = []
+    for host in ("inside.example", "nowhere.example"):
+        answer = await chat(desk.admin, {"type": "url", "url": f"http://{host}/a"})
+        said.append((answer.status_code, answer.json()["detail"].replace(host, "HOST")))
+    await pages.close()
+    assert said[0] == said[1]
+    assert (said[0][0], "10.0.0.7" in said[0][1]) == (404, False)
 
 
 async def test_only_the_ports_of_the_web_are_asked_and_no_address_of_this_machine(desk: Desk, site: Site) -> None:
