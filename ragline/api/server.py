@@ -34,12 +34,12 @@ from ragline.app import App
 from ragline.types import User
 
 ROOMS = (
+    chat,
     meta,
     auth,
     users,
     events,
     models,
-    chat,
     messages,
     embeddings,
     ollama,
@@ -50,7 +50,7 @@ ROOMS = (
     audit,
     v1,
 )
-"""The parts of the API, in the order in which their routes are looked at."""
+"""The parts of the API in the order in which their routes are looked at: chats first, the most frequent."""
 
 
 def create_api(app: App, *, admin: User, runs_url: str | None = None) -> FastAPI:
