@@ -17,6 +17,7 @@ from ragline.app import App, open_app
 from ragline.bootstrap import first_admin
 from ragline.config.settings import Queue, Settings
 from ragline.connectors.embedders.protocol import Embedder, Matrix
+from ragline.connectors.embedders.remembered import Remembered
 from ragline.connectors.workers import Workers
 from ragline.errors import Unavailable
 from ragline.flows.runner import ingesting
@@ -30,40 +31,19 @@ R = TypeVar("R")
 TEXT = "# Pump\n\nThe Zephyr pump has a warranty of 27 months.\n"
 
 
-class Watching:
+class Watching(Remembered):
     """An embedder that counts what it embeds and fails as often as it is told."""
 
     def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
+        super().__init__(embedder)
         self.embedded: list[str] = []
         self.errors: list[Exception] = []
-
-    @property
-    def model_id(self) -> str:
-        return self._embedder.model_id
-
-    @property
-    def dimension(self) -> int:
-        return self._embedder.dimension
-
-    @property
-    def max_tokens(self) -> int:
-        return self._embedder.max_tokens
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return self._embedder.count_tokens(texts)
 
     async def embed_passages(self, texts: Sequence[str]) -> Matrix:
         if self.errors:
             raise self.errors.pop(0)
         self.embedded += texts
-        return await self._embedder.embed_passages(texts)
-
-    async def embed_query(self, text: str) -> Matrix:
-        return await self._embedder.embed_query(text)
-
-    async def close(self) -> None:
-        await self._embedder.close()
+        return await super().embed_passages(texts)
 
 
 class Here(Workers):
