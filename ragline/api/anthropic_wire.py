@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from ragline.api.wire_chat import MAX_NAME_CHARS, MAX_REFERENCES, Reference
 
@@ -44,9 +45,19 @@ class DocumentText(BaseModel):
     data: str
 
 
+def only_text(source: object) -> object:
+    """Say what to do with a PDF, which Anthropic's own API takes here."""
+    if isinstance(source, dict) and source.get("type") in ("base64", "url", "file", "content"):
+        raise PydanticCustomError(
+            "document_source",
+            "a document here is plain text: upload other files to /api/v1/files/ and name them in `files`",
+        )
+    return source
+
+
 class DocumentBlock(BaseModel):
     type: Literal["document"]
-    source: DocumentText
+    source: Annotated[DocumentText, BeforeValidator(only_text)]
     title: str | None = None
 
 

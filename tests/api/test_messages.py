@@ -109,6 +109,12 @@ async def test_files_are_read_and_named_as_sources(desk: Desk, stream: bool) -> 
         pytest.param({"model": "nope"}, 404, "nope", id="model"),
         pytest.param({"files": [{"type": "file", "id": "no-f"}]}, 404, "no-f", id="file"),
         pytest.param({"messages": []}, 422, "messages", id="no-messages"),
+        pytest.param(
+            {"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "base64"}}]}]},
+            422,
+            "upload other files",
+            id="pdf",
+        ),
         pytest.param({"messages": [{"role": "user", "content": [{"type": "video"}]}]}, 422, "video", id="block"),
         pytest.param(
             {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "t", "name": "n", "input": {}}]}]},
