@@ -81,6 +81,14 @@ def test_the_curl_lines_of_the_readme_answer_with_sources(server: Running) -> No
     assert '"LICENSE"' in done.stdout
 
 
+def test_the_curl_lines_on_users_add_one_and_make_a_key(server: Running) -> None:
+    page = (ROOT / "docs" / "users.md").read_text()
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    environment = {**os.environ, "RAGLINE_URL": server.url, "RAGLINE_KEY": server.key}
+    done = subprocess.run(["bash", "-euc", script], env=environment, capture_output=True, text=True, check=True)
+    assert all(each in done.stdout for each in ('"zoe@example.org"', '"api_key":"sk-', '"name":"site web"', '"total":'))
+
+
 def test_the_make_targets_of_the_readme_are_there() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make (\w+)$", README, re.MULTILINE):
