@@ -93,7 +93,7 @@ def test_each_connection_tells_its_models_or_why_not(dead_url: str, free_port: i
         code, parts = check(f"prefect.port = {free_port}\n" + CONNECTIONS.format(dead=dead_url, url=url))
     assert code == 1, "it was set up, so it has to work"
     assert parts["models: boîte"][0] == "FAILS"
-    assert f"{dead_url}: not reachable" in parts["models: boîte"][1]
+    assert "boîte: not reachable" in parts["models: boîte"][1]
     assert parts["models: open"] == ("ok", "1 model")
 
 
