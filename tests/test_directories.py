@@ -284,5 +284,5 @@ def test_a_hundred_thousand_files_are_compared_in_time(names: str) -> None:
     manifest = [entry("docs", name(number), f"{number + 50_000}") for number in range(100_000)]
     started = time.process_time()
     found = compare(manifest, DIRS, stored)
-    assert time.process_time() - started < 30  # 0.5 where nothing else runs; minutes where each is compared with all
+    assert time.process_time() - started < 5  # 0.5 where nothing else runs
     assert len(found["added"]) + len(found["modified"]) + found["unmodified_count"] == 100_000

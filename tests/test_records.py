@@ -181,9 +181,7 @@ async def test_an_error_that_is_forgotten_stops_nobody(tmp_path: Path) -> None:
     started = time.monotonic()
     del kept
     gc.collect()
-    assert (
-        time.monotonic() - started < 20
-    )  # it was the 30 s of the busy timeout; collecting takes a while in a large process
+    assert time.monotonic() - started < 1.0
     await waiting
     release.join()
     await records.close()

@@ -88,9 +88,7 @@ async def open_desk(
             Connection(name="ollama", kind="ollama", url=backend_url),
             *connections,
         ]
-    settings = Settings(
-        data_dir=tmp_path, env="dev", **{"models": Models(connections=tuple(connections), aliases={}), **more}
-    )
+    settings = Settings(data_dir=tmp_path, **{"models": Models(connections=tuple(connections), aliases={}), **more})
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_app(settings))
         app = replace(opened, workers=Here(settings.parsing))

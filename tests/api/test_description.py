@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.api.desk import Desk
+from pathlib import Path
+
+from tests.api.desk import Desk, open_desk
 
 
 async def test_an_unknown_path_is_named_in_json(desk: Desk) -> None:
@@ -18,8 +20,9 @@ async def test_a_method_that_a_path_has_not_is_told_which_it_has(desk: Desk) -> 
     assert answer.json()["detail"] == "Method Not Allowed: /api/models answers GET"
 
 
-async def test_every_operation_says_what_it_answers_when_it_fails(desk: Desk) -> None:
-    schema = (await desk.admin.client.get("/openapi.json")).json()
+async def test_every_operation_says_what_it_answers_when_it_fails(tmp_path: Path, models_folder: Path) -> None:
+    async with open_desk(tmp_path, models_folder, env="dev") as desk:
+        schema = (await desk.admin.client.get("/openapi.json")).json()
     operations = {(path, method): each for path, found in schema["paths"].items() for method, each in found.items()}
     for (path, _), operation in operations.items():
         assert operation.get("summary"), path

@@ -203,7 +203,7 @@ async def test_requests_wait_in_line_and_are_answered_in_order(backend: Embedded
 async def test_a_client_that_leaves_stops_the_model(backend: EmbeddedBackend) -> None:
     async with aclosing(backend.stream_chat(request("Tell a very long story.", max_tokens=900))) as events:
         await anext(events)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(5):
         await ask(backend, max_tokens=1)
 
 
@@ -215,7 +215,7 @@ async def test_a_client_that_leaves_the_line_is_skipped(backend: EmbeddedBackend
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(5):
         await ask(backend, max_tokens=1)
 
 
@@ -279,7 +279,7 @@ async def test_closing_ends_what_runs(models_folder: Path) -> None:
     backend = EmbeddedBackend("embedded", models_folder, smollm2.ONE_THREAD)
     async with aclosing(backend.stream_chat(request("Tell a very long story.", max_tokens=900))) as events:
         await anext(events)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(5):
             await backend.close()
     assert backend.loaded is None
     with pytest.raises(Unavailable, match="Ragline is stopping"):
@@ -293,7 +293,7 @@ async def test_closing_refuses_what_runs_and_what_waits(models_folder: Path) -> 
         waiting = [asyncio.create_task(ask(backend, max_tokens=900)) for _ in range(2)]
         loading = asyncio.create_task(backend.load(smollm2.ID))
         await asyncio.sleep(0)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(2):
             await asyncio.gather(backend.close(), backend.close())
             await backend.close()
         with pytest.raises(Unavailable, match="Ragline is stopping"):
