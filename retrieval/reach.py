@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from ragline.app import App
 from ragline.errors import Invalid
 from ragline.retrieval.context import number
-from ragline.retrieval.references import resolve, scope_for
-from ragline.retrieval.search import search
+from ragline.retrieval.references import scope_for
+from ragline.retrieval.search import search, search_in
 from ragline.retrieval.usage import Meter, check_quota
 from ragline.types import Asker, CollectionRef, Context, FileRef, Hit, Json, Ref, User
 
@@ -48,7 +48,9 @@ class UserReach:
         if limit is not None and not 0 < limit <= MAX_HITS:
             raise Invalid(f"limit {limit}: a search returns 1 to {MAX_HITS} passages")
         refs: list[Ref] = [*map(FileRef, files), *map(CollectionRef, collections)]
-        hits = await (self._in(text, refs, limit) if refs else self._everywhere(text, limit))
+        hits = await (
+            search_in(self._app, refs, self._as, text, limit=limit) if refs else self._everywhere(text, limit)
+        )
         return Context(text, number(hits))
 
     async def stream(
@@ -70,14 +72,6 @@ class UserReach:
                     yield event
         finally:
             await meter.write()
-
-    async def _in(self, text: str, refs: Sequence[Ref], limit: int | None) -> list[Hit]:
-        resolved = await resolve(self._app, refs, self._as)
-        if resolved.scope is None:
-            return []
-        hits = await search(self._app, text, resolved.scope, limit=limit)
-        owners = await resolved.owners(self._app, {hit.passage.file_id for hit in hits})
-        return [hit for hit in hits if hit.passage.file_id in owners]
 
     async def _everywhere(self, text: str, limit: int | None) -> list[Hit]:
         scope = await scope_for(self._app, self._as)

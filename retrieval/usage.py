@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App
-from ragline.connectors.models.openai_wire import objects_of
+from ragline.connectors.models.openai_wire import listed, objects_of
 from ragline.connectors.records.usage import DAY_S
 from ragline.errors import TooMany
 from ragline.types import ChatRequest, Json, User
@@ -42,10 +42,6 @@ async def check_quota(app: App, user: User) -> None:
 def seconds_left_today() -> int:
     """Return in how many seconds it is midnight UTC, at least 1."""
     return DAY_S - int(time.time()) % DAY_S
-
-
-def as_list(value: Json) -> Sequence[Json]:
-    return value if isinstance(value, list) else []
 
 
 def answered_chars(choice: Json) -> int:
@@ -87,7 +83,7 @@ class Meter:
         if isinstance(usage, Mapping) and isinstance(total := usage.get("total_tokens"), int) and total >= 0:
             self._said = total
         else:
-            self._chars += sum(map(answered_chars, as_list(answer.get("choices"))))
+            self._chars += sum(map(answered_chars, listed(answer.get("choices"))))
 
     def see_events(self, events: bytes) -> None:
         """Count some events of a stream; read only where something counts."""

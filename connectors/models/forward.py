@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from ragline.connectors.models.upstream import Upstream, joined
+from ragline.connectors.streams import started
 from ragline.types import ChatRequest
 
 
@@ -87,20 +88,5 @@ async def passed_on(server: Upstream, method: str, path: str, body: bytes) -> Fo
     return Forwarded(response.status_code, content_type, await started(chunks))
 
 
-async def started(chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """Return `chunks` already begun: a generator that never began would not close its request when it is dropped."""
-    first = await anext(chunks, b"")
-    return _resumed(first, chunks)
-
-
 async def once(chunk: bytes) -> AsyncGenerator[bytes, None]:
     yield chunk
-
-
-async def _resumed(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    try:
-        yield first
-        async for chunk in chunks:
-            yield chunk
-    finally:
-        await chunks.aclose()

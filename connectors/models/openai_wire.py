@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from ragline.types import Json
@@ -69,6 +69,17 @@ def chunk_event(
 def event(data: Json) -> bytes:
     """Return `data` as one server-sent event in UTF-8; half a surrogate pair becomes a question mark."""
     return b"data: " + json.dumps(data, ensure_ascii=False).encode("utf-8", "replace") + b"\n\n"
+
+
+def first_choice(answer: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the first choice of a whole answer or of a chunk; empty where it has none."""
+    choices = listed(answer.get("choices"))
+    return choices[0] if choices and isinstance(choices[0], Mapping) else {}
+
+
+def listed(value: Json) -> Sequence[Json]:
+    """Return a list; empty for what is none, such as `null` for no calls of tools."""
+    return value if isinstance(value, list) else []
 
 
 def objects_of(events: bytes) -> list[Mapping[str, Json]]:

@@ -21,7 +21,7 @@ from ragline.api.anthropic_wire import (
     ToolUseBlock,
     Turn,
 )
-from ragline.connectors.models.openai_wire import new_id
+from ragline.connectors.models.openai_wire import first_choice, listed, new_id
 from ragline.errors import BackendError, Invalid
 from ragline.retrieval.answer import Question
 from ragline.types import Json
@@ -93,10 +93,8 @@ def said(blocks: Sequence[object]) -> Mapping[str, Json]:
             )
     text = "\n".join(block.text for block in blocks if isinstance(block, TextBlock))
     calls: list[Json] = [call(block) for block in blocks if isinstance(block, ToolUseBlock)]
-    return {"role": "assistant", "content": text or None, "tool_calls": calls} if calls else role_and(text)
-
-
-def role_and(text: str) -> Mapping[str, Json]:
+    if calls:
+        return {"role": "assistant", "content": text or None, "tool_calls": calls}
     return {"role": "assistant", "content": text}
 
 
@@ -158,13 +156,11 @@ def chosen(choice: ToolChoice | None) -> dict[str, Json]:
 
 def message_of(completion: Mapping[str, Json], *, model: str, backend: str) -> dict[str, Json]:
     """Return a whole answer as Anthropic's message, `sources` last. Raises BackendError where it holds no answer."""
-    choices = completion.get("choices")
-    choice = choices[0] if isinstance(choices, Sequence) and choices else None
-    message = choice.get("message") if isinstance(choice, Mapping) else None
-    if not isinstance(choice, Mapping) or not isinstance(message, Mapping):
+    choice = first_choice(completion)
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
         raise BackendError(f"{backend}: there is no message in the answer of {model!r}; try again, or another model")
-    called = message.get("tool_calls")
-    tools = [tool_use(each, backend) for each in called] if isinstance(called, Sequence) else []
+    tools = [tool_use(each, backend) for each in listed(message.get("tool_calls"))]
     text = message.get("content")
     texts: list[Json] = [{"type": "text", "text": text if isinstance(text, str) else ""}] if text or not tools else []
     answer: dict[str, Json] = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ragline.api.anthropic_chat import stopped, usage_of
-from ragline.connectors.models.openai_wire import new_id, objects_of
+from ragline.connectors.models.openai_wire import first_choice, listed, new_id, objects_of
 from ragline.types import Json
 
 
@@ -58,10 +58,7 @@ class Answer:
             return
         if isinstance(data.get("usage"), Mapping):
             self._usage = usage_of(data["usage"])
-        choices = data.get("choices")
-        choice = choices[0] if isinstance(choices, Sequence) and choices else None
-        if isinstance(choice, Mapping):
-            yield from self._take(choice)
+        yield from self._take(first_choice(data))
 
     def end(self) -> Iterator[bytes]:
         """Yield what ends a stream."""
@@ -93,11 +90,11 @@ class Answer:
     def _take(self, choice: Mapping[str, Json]) -> Iterator[bytes]:
         delta = choice.get("delta")
         if isinstance(delta, Mapping):
-            text, calls = delta.get("content"), delta.get("tool_calls")
+            text = delta.get("content")
             if isinstance(text, str) and text:
                 yield from self._start_text()
                 yield self._delta(type="text_delta", text=text)
-            for call in calls if isinstance(calls, Sequence) else ():
+            for call in listed(delta.get("tool_calls")):
                 if isinstance(call, Mapping):
                     yield from self._call(call)
         if choice.get("finish_reason"):

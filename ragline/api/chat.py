@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response
 
 from ragline.api.caller import Caller, Installation
-from ragline.api.completing import begin, streamed, whole
+from ragline.api.completing import answered
 from ragline.api.strict_json import StrictRoute
 from ragline.api.wire import EVENTS
 from ragline.api.wire_chat import ChatBody, Completion
@@ -40,11 +39,4 @@ async def chat(request: Request, body: ChatBody, app: Installation, user: Caller
     )
     if body.chat_id and not body.chat_id.startswith(LOCAL):
         raise NotFound(f"no chat {body.chat_id!r}: none are stored here, leave chat_id out")
-    prepared = await begin(request, app, question, user)
-    if not body.stream:
-        return JSONResponse(await whole(request, app, prepared))
-    return event_stream(await streamed(request, app, prepared))
-
-
-def event_stream(events: AsyncIterator[bytes]) -> Response:
-    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    return await answered(request, app, question, user, streams=bool(body.stream))

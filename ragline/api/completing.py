@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from ragline.api.caller import identity_of
 from ragline.api.presence import while_present
@@ -25,6 +26,19 @@ async def begin(request: Request, app: App, question: Question, user: User) -> P
     request.state.details = {"model": question.model, "references": [shown(ref) for ref in question.refs]}
     await check_quota(app, user)
     return await while_present(request, prepare(app, question, user))
+
+
+async def answered(request: Request, app: App, question: Question, user: User, *, streams: bool) -> Response:
+    """Answer a chat in OpenAI's format, whole or as a stream. Raises as `begin` and the back end do."""
+    prepared = await begin(request, app, question, user)
+    if streams:
+        return event_stream(await streamed(request, app, prepared))
+    return JSONResponse(await whole(request, app, prepared))
+
+
+def event_stream(events: AsyncIterator[bytes]) -> Response:
+    """Return whole server-sent events as a response."""
+    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 
 
 async def whole(request: Request, app: App, prepared: Prepared) -> Mapping[str, Json]:

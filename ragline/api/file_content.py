@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import formatdate
 from typing import Any
@@ -19,6 +19,7 @@ from ragline.api.strict_json import StrictRoute
 from ragline.api.wire import Content, FileData, FileOut, NewContent, NewName, PathId
 from ragline.app import App
 from ragline.connectors.blobs import text_key
+from ragline.connectors.streams import started
 from ragline.errors import NotFound, ParseFailed, Unavailable
 from ragline.pipelines.edit import edit
 from ragline.pipelines.names import clean_name
@@ -137,20 +138,9 @@ async def bytes_of(app: App, request: Request, record: FileRecord, *, attachment
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers |= disposition(record, attachment=attachment)
     headers |= {"Accept-Ranges": "bytes", "Content-Length": str(end - start)}
-    blocks = app.blobs.blocks(record.blob, start, end)
-    first = await anext(blocks, b"")
+    blocks = await started(app.blobs.blocks(record.blob, start, end))
     status = 206 if "Content-Range" in headers else 200
-    return StreamingResponse(followed(first, blocks), status, headers, media_type=sent_type(record))
-
-
-async def followed(first: bytes, blocks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Give `first`, then the rest."""
-    try:
-        yield first
-        async for block in blocks:
-            yield block
-    finally:
-        await blocks.aclose()
+    return StreamingResponse(blocks, status, headers, media_type=sent_type(record))
 
 
 def disposition(record: FileRecord, *, attachment: bool) -> dict[str, str]:

@@ -25,8 +25,6 @@ from ragline.pipelines.names import clean_name
 from ragline.pipelines.tidy import remove
 from ragline.types import SOURCE_KEY, FileRecord, User
 
-__all__ = ["as_metadata", "destination", "extracted_text", "router"]
-
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/files", tags=["files"])
 
 PAGE_SIZE = 50

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from ragline.api.caller import Caller, Installation
 from ragline.api.presence import while_present
 from ragline.api.strict_json import StrictRoute
-from ragline.api.wire_knowledge import PathId
+from ragline.api.wire import PathId
 from ragline.pipelines.export import archive
 from ragline.pipelines.names import portable
 

@@ -14,15 +14,13 @@ from fastapi.responses import Response, StreamingResponse
 from ragline.api.caller import Caller, Installation
 from ragline.api.knowledge_access import opened
 from ragline.api.strict_json import StrictRoute
-from ragline.api.wire import EVENTS, FileData, FileOut, Owner, Page
+from ragline.api.wire import EVENTS, NO_NUL, FileData, FileOut, Owner, Page, PathId
 from ragline.api.wire_knowledge import (
-    NO_NUL,
     CollectionFile,
     CollectionFiles,
     DirectoryOut,
     FileOf,
     Opened,
-    PathId,
     PendingFile,
 )
 from ragline.app import App

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from ragline.api.caller import Caller, Installation
 from ragline.api.manifest import MANIFEST_SCHEMA, compare, read_manifest
 from ragline.api.strict_json import StrictRoute
+from ragline.api.wire import PathId
 from ragline.api.wire_knowledge import (
     Cleaned,
     Cleanup,
@@ -20,7 +21,6 @@ from ragline.api.wire_knowledge import (
     DirectoryOut,
     ListedDirectory,
     NewDirectory,
-    PathId,
 )
 from ragline.app import App
 from ragline.connectors.records.directories import paths_of, portions

@@ -7,13 +7,13 @@ from http import HTTPStatus
 
 import orjson
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 
 from ragline.api.anthropic_chat import message_of, question_of
 from ragline.api.anthropic_stream import anthropic_events
 from ragline.api.anthropic_wire import AnthropicMessage, Counted, MessagesBody, TokenCount
 from ragline.api.caller import Caller, Installation
-from ragline.api.completing import begin, streamed, whole
+from ragline.api.completing import begin, event_stream, streamed, whole
 from ragline.api.presence import while_present
 from ragline.api.strict_json import StrictRoute
 from ragline.api.wire import EVENTS
@@ -39,8 +39,7 @@ async def messages(request: Request, body: MessagesBody, app: Installation, user
     if not body.stream:
         completion = await whole(request, app, prepared)
         return JSONResponse(message_of(completion, model=body.model, backend=prepared.backend.name))
-    events = anthropic_events(await streamed(request, app, prepared), model=body.model)
-    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    return event_stream(anthropic_events(await streamed(request, app, prepared), model=body.model))
 
 
 @router.post("/v1/messages/count_tokens")

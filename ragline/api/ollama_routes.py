@@ -77,7 +77,7 @@ async def all_tags(request: Request, app: App) -> list[Json]:
     if not routes:
         return await while_present(request, listed(app, app.embedded_ollama))
     asked = asyncio.gather(*(listed(app, route) for route in routes), return_exceptions=True)
-    lists = await while_present(request, together(asked))
+    lists = await while_present(request, asked)
     if all(isinstance(each, RaglineError) for each in lists):
         raise next(each for each in lists if isinstance(each, RaglineError))
     names = {
@@ -95,10 +95,6 @@ async def all_tags(request: Request, app: App) -> list[Json]:
             called(tag, names.get((name_of(route), str(tag["model"])))) for tag in tags if isinstance(tag, Mapping)
         ]
     return merged
-
-
-async def together(asked: asyncio.Future[list[list[Json] | BaseException]]) -> list[list[Json] | BaseException]:
-    return await asked
 
 
 async def tags_of(request: Request, app: App, index: int) -> list[Json]:

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ragline.api.caller import Caller, Installation
-from ragline.api.completing import begin, streamed, whole
+from ragline.api.completing import answered
 from ragline.api.embeddings import EmbeddingsBody, embedded, is_own
 from ragline.api.passing import passed, renamed
 from ragline.api.strict_json import StrictRoute
@@ -117,11 +117,7 @@ async def chatted(request: Request, app: App, user: User, asked: Mapping[str, Js
         messages=[message.model_dump(exclude_unset=True) for message in body.messages],
         parameters=body.model_dump(exclude_unset=True, exclude={"model", "messages"}),
     )
-    prepared = await begin(request, app, question, user)
-    if not body.stream:
-        return JSONResponse(await whole(request, app, prepared))
-    events = await streamed(request, app, prepared)
-    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    return await answered(request, app, question, user, streams=bool(body.stream))
 
 
 def checked(kind: type[Body], asked: Mapping[str, Json]) -> Body:

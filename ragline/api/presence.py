@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from ragline.errors import ClientGone, RaglineError
 T = TypeVar("T")
 
 
-async def while_present(request: Request, work: Coroutine[object, object, T]) -> T:
+async def while_present(request: Request, work: Awaitable[T]) -> T:
     """Return the result of `work`, or cancel it and raise ClientGone. The request's body must have been read."""
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(leave_of(request))

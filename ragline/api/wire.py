@@ -65,10 +65,6 @@ class ModelOut(BaseModel):
         )
 
 
-class ModelList(BaseModel):
-    data: list[ModelOut]
-
-
 class FileMeta(BaseModel):
     name: str
     content_type: str

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from ragline.api.wire_knowledge import NO_NUL
+from ragline.api.wire import NO_NUL
 from ragline.connectors.sources.urls import parse_url
 from ragline.errors import RaglineError
 from ragline.retrieval.filters import of_metadata

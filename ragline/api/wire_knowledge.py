@@ -9,11 +9,9 @@ from typing import Annotated, Literal, NotRequired, Self
 from pydantic import BaseModel, Field, JsonValue
 from typing_extensions import TypedDict  # typing's knows too little for pydantic before Python 3.12
 
-from ragline.api.wire import NO_NUL, FileData, FileMeta, FileOut, Id, Owner, PathId
+from ragline.api.wire import NO_NUL, FileData, FileMeta, FileOut, Id, Owner
 from ragline.connectors.records.directories import Directory
 from ragline.types import CollectionRecord, FileRecord, Grant, Permission
-
-__all__ = ["NO_NUL", "Id", "PathId"]
 
 MAX_GRANTS = 1000
 

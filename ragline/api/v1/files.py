@@ -12,7 +12,7 @@ from ragline.api.caller import Caller, Installation, WholeCaller
 from ragline.api.file_content import BYTES, bytes_of
 from ragline.api.strict_json import StrictRoute
 from ragline.api.v1.wire import Cursor, Listed, Order, PathId, cut_of, ends
-from ragline.api.wire_knowledge import NO_NUL
+from ragline.api.wire import NO_NUL
 from ragline.connectors.records.attributes import PURPOSE_KEY
 from ragline.errors import BadInput, NotFound
 from ragline.pipelines.accept import accept

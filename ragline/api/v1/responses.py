@@ -6,8 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from ragline.api.caller import Caller, Installation
-from ragline.api.chat import event_stream
-from ragline.api.completing import begin, streamed, whole
+from ragline.api.completing import begin, event_stream, streamed, whole
 from ragline.api.strict_json import StrictRoute
 from ragline.api.v1.responses_chat import question_of
 from ragline.api.v1.responses_items import ResponseOut

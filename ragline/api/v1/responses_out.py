@@ -24,6 +24,7 @@ from ragline.api.v1.responses_items import (
 )
 from ragline.api.v1.responses_wire import RESULTS, ResponseBody
 from ragline.app import App
+from ragline.connectors.models.openai_wire import first_choice, listed
 from ragline.connectors.records.attributes import attributes_of
 from ragline.errors import BackendError
 from ragline.retrieval.answer import Prepared
@@ -157,15 +158,6 @@ def function_call(call: Json) -> FunctionCall | None:
         name=name,
         arguments=arguments if isinstance(arguments, str) else "{}",
     )
-
-
-def first_choice(answer: Mapping[str, Json]) -> Mapping[str, Json]:
-    choices = listed(answer.get("choices"))
-    return choices[0] if choices and isinstance(choices[0], Mapping) else {}
-
-
-def listed(value: Json) -> Sequence[Json]:
-    return value if isinstance(value, list) else []
 
 
 def usage_of(said: Json) -> Usage | None:

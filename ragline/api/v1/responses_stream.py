@@ -16,8 +16,8 @@ from ragline.api.v1.responses_items import (
     OutputText,
     ResponseOut,
 )
-from ragline.api.v1.responses_out import Draft, citations, first_choice, listed, new_id, usage_of
-from ragline.connectors.models.openai_wire import event, objects_of
+from ragline.api.v1.responses_out import Draft, citations, new_id, usage_of
+from ragline.connectors.models.openai_wire import event, first_choice, listed, objects_of
 from ragline.types import Json
 
 LOST = "the back end was lost in the middle of its answer"

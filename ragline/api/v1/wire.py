@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import Depends, Path, Query
 from pydantic import AfterValidator, BaseModel, Field, JsonValue, StringConstraints
 
-from ragline.api.wire_knowledge import NO_NUL
+from ragline.api.wire import NO_NUL
 from ragline.connectors.records.attributes import OWN_KEYS, Attribute
 from ragline.connectors.records.listings import Cut
 from ragline.errors import BadInput, Invalid

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ragline.api.v1.wire import Attributes, BodyId, GivenAttributes, Listed, NotDone
-from ragline.api.wire_knowledge import NO_NUL
+from ragline.api.wire import NO_NUL
 from ragline.connectors.records.attributes import attributes_of
 from ragline.connectors.records.listings import Linked, State, Tally, state_of
 from ragline.errors import BadInput
