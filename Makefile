@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin
+# Each process takes about 2 GB, much of it for the embedding model.
+TESTS := $(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: start test check format install lock clean
 
@@ -10,13 +12,13 @@ start: install  ## install, fetch the small language model, serve on http://127.
 	exec $(RUN)/ragline serve
 
 test: install  ## run the tests
-	$(RUN)/pytest
+	$(TESTS)
 
 check: install  ## what CI runs
 	$(RUN)/ruff format --check .
 	$(RUN)/ruff check .
 	$(RUN)/mypy
-	$(RUN)/pytest
+	$(TESTS)
 
 format: install
 	$(RUN)/ruff format .
