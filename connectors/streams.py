@@ -1,22 +1,29 @@
-"""Bytes on their way through: a stream is begun before anybody is promised it."""
+"""Answers on their way through: a stream is begun before anybody is promised it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-async def started(chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """Return `chunks` already begun, so that what fails at once raises here. Closing it early closes `chunks`.
+async def started(pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Return `pieces` already begun, so that what fails at once raises here. Closing it early closes `pieces`.
 
     A generator that never began would not let go of what it holds when it is dropped.
     """
-    return _resumed(await anext(chunks, b""), chunks)
+    try:
+        first = await anext(pieces)
+    except StopAsyncIteration:
+        return pieces
+    return _resumed(first, pieces)
 
 
-async def _resumed(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _resumed(first: T, rest: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     try:
         yield first
-        async for chunk in chunks:
-            yield chunk
+        async for piece in rest:
+            yield piece
     finally:
-        await chunks.aclose()
+        await rest.aclose()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import Stores
-from ragline.connectors.records.directories import portions
+from ragline.connectors.records.portions import portions
 from ragline.connectors.records.sources import this_process
 from ragline.errors import Conflict, NotFound
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import Stores
 from ragline.config.settings import Source as SourceSettings
-from ragline.connectors.records.directories import portions
+from ragline.connectors.records.portions import portions
 from ragline.connectors.records.sources import KEPT, Known, State, this_process
 from ragline.connectors.sources.protocol import Entry, Source, Vanished
 from ragline.errors import Conflict, NotFound, RaglineError

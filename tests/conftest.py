@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -89,6 +90,15 @@ async def records(database: config.Database, tmp_path: Path) -> AsyncIterator[Re
     opened = await open_records(database, data_dir=tmp_path)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty working directory and no variable that Ragline reads."""
+    for name in list(os.environ):
+        if name.upper().startswith("RAGLINE_") or name == "ENV":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

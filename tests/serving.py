@@ -11,6 +11,15 @@ from typing import Any
 import uvicorn
 
 
+async def body_of(receive: Any) -> bytes:
+    """Return the body of the request that an ASGI application is answering."""
+    raw, more = b"", True
+    while more:
+        message = await receive()
+        raw, more = raw + message.get("body", b""), message.get("more_body", False)
+    return raw
+
+
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """Serve `app` on a free port for the length of the block and give its address."""

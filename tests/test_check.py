@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import socket
 from pathlib import Path
@@ -21,17 +20,10 @@ from tests.http.running import Running
 
 from .serving import served
 
+pytestmark = pytest.mark.usefixtures("empty_machine")
+
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["settings", "data folder", "records", "blobs", "embedder", "vectors", "parser", "Prefect"]
-
-
-@pytest.fixture(autouse=True)
-def _empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty working directory and no variable that Ragline reads."""
-    for name in list(os.environ):
-        if name.upper().startswith("RAGLINE_") or name == "ENV":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 def check(toml: str = "", *arguments: str, color: bool = False) -> tuple[int, dict[str, tuple[str, str]]]:

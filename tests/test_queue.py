@@ -12,6 +12,7 @@ from ragline.connectors.records import queue as queue_module
 from ragline.connectors.records.changes import QUEUE
 from ragline.connectors.records.store import Records, open_records
 from ragline.types import Claim, Lane, Status, User
+from tests.rows import file
 
 SMALL_BYTES = 1000
 
@@ -25,16 +26,7 @@ async def admin(records: Records) -> User:
 async def put(records: Records, *file_ids: str, size: int = 10) -> None:
     owner = await admin(records)
     for file_id in file_ids:
-        await records.files.add(
-            file_id=file_id,
-            user_id=owner.id,
-            filename=f"{file_id}.txt",
-            content_type="text/plain",
-            size_bytes=size,
-            sha256="0" * 64,
-            blob=f"files/{file_id}",
-            metadata={},
-        )
+        await file(records, owner, file_id, size)
 
 
 async def claim(

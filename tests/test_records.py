@@ -16,24 +16,7 @@ from ragline.config.settings import Database
 from ragline.connectors.records.store import Records, open_records
 from ragline.connectors.records.tables import api_keys
 from ragline.errors import Conflict, NotFound, SetupError
-from ragline.types import FileRecord, User
-
-
-async def user(records: Records, name: str = "ada", role: str = "user") -> User:
-    return await records.users.add(name=name, email=f"{name}@example.org", role=role, password_hash=None)  # type: ignore[arg-type]  # a role
-
-
-async def file(records: Records, owner: User, file_id: str, size: int = 10) -> FileRecord:
-    return await records.files.add(
-        file_id=file_id,
-        user_id=owner.id,
-        filename=f"{file_id}.txt",
-        content_type="text/plain",
-        size_bytes=size,
-        sha256="0" * 64,
-        blob=f"files/{file_id}",
-        metadata={},
-    )
+from tests.rows import file, user
 
 
 async def test_opening_twice_keeps_what_is_there(database: Database, tmp_path: Path) -> None:
@@ -67,11 +50,11 @@ async def test_linking_twice_leaves_one_and_deleting_the_file_leaves_none(record
     await file(records, ada, "f")
     made = await records.collections.add(user_id=ada.id, name="c", description="")
     await asyncio.gather(*(records.collections.link(made.id, "f") for _ in range(5)))
-    assert [f.id for f in await records.collections.files(made.id)] == ["f"]
+    assert [placed.file.id for placed in await records.members.all(made.id)] == ["f"]
     assert await records.collections.of_file("f") == [made.id]
     assert [size for _, size in (await records.collections.page(ada, limit=10, offset=0))[0]] == [1]
     await records.removals.add(["f"])
-    assert await records.collections.files(made.id) == []
+    assert await records.members.all(made.id) == []
 
 
 async def test_linking_what_is_not_there_is_not_found(records: Records) -> None:

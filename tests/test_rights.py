@@ -19,27 +19,10 @@ from ragline.connectors.records.events import Event
 from ragline.connectors.records.store import Records
 from ragline.connectors.records.usage import Room
 from ragline.errors import Conflict, Forbidden, NotFound, NotSignedIn, SetupError, TooLarge
-from ragline.types import EVERYBODY, FileRecord, Permission, Role, User
+from ragline.types import EVERYBODY, FileRecord, Permission, User
+from tests.rows import file, user
 
 SHARED, PRIVATE = "shared", "private"
-
-
-async def user(records: Records, name: str, role: Role = "user") -> User:
-    return await records.users.add(name=name, email=f"{name}@example.org", role=role, password_hash=None)
-
-
-async def file(records: Records, owner: User, file_id: str, size: int = 10, room: Room | None = None) -> FileRecord:
-    return await records.files.add(
-        file_id=file_id,
-        user_id=owner.id,
-        filename=f"{file_id}.txt",
-        content_type="text/plain",
-        size_bytes=size,
-        sha256="0" * 64,
-        blob=f"files/{file_id}",
-        metadata={},
-        room=room,
-    )
 
 
 async def answered(work: Awaitable[Any]) -> str:

@@ -15,16 +15,9 @@ from ragline.config.provenance import SettingOrigin, explain, lines
 from ragline.config.settings import Connection, Models, Server, Settings
 from ragline.errors import SetupError
 
+pytestmark = pytest.mark.usefixtures("empty_machine")
+
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(autouse=True)
-def _empty_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty working directory and no variable that Ragline reads."""
-    for name in list(os.environ):
-        if name.upper().startswith("RAGLINE_") or name == "ENV":
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
 
 
 def write(text: str, name: str = "ragline.toml") -> Path:

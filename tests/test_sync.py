@@ -102,7 +102,7 @@ class Bench:
     async def files(self) -> dict[str, FileRecord]:
         """The files of the collection by the path that their metadata name; each path is there once."""
         collection = await self.stores.records.collections.named(self.settings.collection, self.user)
-        files = await self.stores.records.collections.files(collection.id)
+        files = [placed.file for placed in await self.stores.records.members.all(collection.id)]
         by_path = {str(file.metadata["path"]): file for file in files}
         assert len(by_path) == len(files)
         return by_path

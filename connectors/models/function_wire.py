@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ragline.connectors.models.openai_wire import DONE, chunk_event, completion, new_id, objects_of
+from ragline.connectors.models.openai_wire import DONE, chunk_event, completion, listed, new_id, objects_of
 from ragline.errors import BackendError
 from ragline.functions import Piece
 from ragline.types import Json
@@ -137,8 +137,7 @@ def _joined_calls(parts: Sequence[Part]) -> list[Json]:
     """Return the calls of tools: parts with the same `index` are one, their arguments joined."""
     calls: dict[object, dict[str, Any]] = {}
     for part in parts:
-        made = part.delta.get("tool_calls")
-        for call in made if isinstance(made, list) else ():
+        for call in listed(part.delta.get("tool_calls")):
             if not isinstance(call, dict):
                 continue
             known = calls.setdefault(call.get("index", f"new {len(calls)}"), {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
 from ragline.connectors.models.function_call import Call, FunctionFailed
@@ -12,6 +12,7 @@ from ragline.connectors.models.function_file import Function
 from ragline.connectors.models.function_home import Home
 from ragline.connectors.models.function_loader import FunctionLoader
 from ragline.connectors.models.function_wire import Part, WrongPiece, events_of, whole_of
+from ragline.connectors.streams import started
 from ragline.errors import BackendError, BackendTimeout, NotFound, RaglineError, Unavailable
 from ragline.functions import NOBODY, FunctionModel, Request, excerpts
 from ragline.types import ChatRequest, Json, Model
@@ -64,8 +65,8 @@ class FunctionsBackend:
     async def stream_chat(self, request: ChatRequest) -> AsyncGenerator[bytes, None]:
         async with aclosing(self._parts(request)) as parts:
             # The first part is waited for, so that a function that fails at once is an error and not a broken stream.
-            first = await anext(parts, None)
-            async with aclosing(events_of(request.model, _after(first, parts))) as events:
+            begun = await started(parts)
+            async with aclosing(events_of(request.model, begun)) as events:
                 async for event in events:
                     yield event
 
@@ -147,11 +148,3 @@ def asked(request: ChatRequest, call: Call) -> Request:
         reach=reach,
         ways=call,
     )
-
-
-async def _after(first: Part | None, rest: AsyncIterator[Part]) -> AsyncGenerator[Part, None]:
-    if first is None:
-        return
-    yield first
-    async for part in rest:
-        yield part

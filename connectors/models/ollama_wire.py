@@ -15,6 +15,7 @@ import orjson
 
 from ragline.connectors.models.forward import Forwarded
 from ragline.connectors.models.gguf import Finish
+from ragline.connectors.streams import started
 from ragline.errors import BadInput, Invalid, RaglineError
 from ragline.types import Json
 
@@ -133,20 +134,20 @@ class Wording:
 
         The first piece is waited for, so that what the model refuses is raised and not a stream that breaks off.
         """
-        first = await anext(answer)
+        begun = await started(answer)
         if stream:
-            return Forwarded(200, "application/x-ndjson", self._lines(first, answer))
+            return Forwarded(200, "application/x-ndjson", self._lines(begun))
         texts: list[str] = []
-        async with aclosing(_after(first, answer)) as pieces:
+        async with aclosing(begun) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Finish):
                     return whole(self.last("".join(texts), piece))
                 texts.append(piece)
         raise Invalid(f"{self.model!r} gave no answer; try again")
 
-    async def _lines(self, first: str | Finish, answer: Answer) -> AsyncGenerator[bytes, None]:
+    async def _lines(self, answer: Answer) -> AsyncGenerator[bytes, None]:
         try:
-            async with aclosing(_after(first, answer)) as pieces:
+            async with aclosing(answer) as pieces:
                 async for piece in pieces:
                     yield _line(self.last("", piece) if isinstance(piece, Finish) else self.piece(piece))
         except RaglineError as error:
@@ -169,13 +170,6 @@ def now() -> str:
 
 def timestamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-async def _after(first: str | Finish, rest: Answer) -> Answer:
-    async with aclosing(rest):
-        yield first
-        async for piece in rest:
-            yield piece
 
 
 def _line(message: Mapping[str, Json]) -> bytes:

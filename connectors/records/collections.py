@@ -12,13 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ragline.connectors.records.changes import QUEUE, Changes
-from ragline.connectors.records.directories import portions
-from ragline.connectors.records.files import to_file
 from ragline.connectors.records.members import folded
+from ragline.connectors.records.portions import portions
 from ragline.connectors.records.rights import owned_collections, readable_collections, writable_collections
 from ragline.connectors.records.tables import collections, files, memberships
 from ragline.errors import Forbidden, NotFound
-from ragline.types import CollectionRecord, FileRecord, User
+from ragline.types import CollectionRecord, User
 
 OF_FILE = select(memberships.c.collection_id).where(memberships.c.file_id == bindparam("file_id"))
 
@@ -75,6 +74,19 @@ class Collections:
             raise Forbidden(f"this account {otherwise} collection {collection_id!r}: ask its owner")
         return to_collection(row)
 
+    async def meant(self, name: str, user: User, *, to_write: bool = False) -> CollectionRecord:
+        """Return the collection of this id, else the first of the user's own of this name.
+
+        Raises as `visible`, or as `writable`.
+        """
+        try:
+            return await (self.writable if to_write else self.visible)(name, user)
+        except NotFound:
+            own = await self.with_name(name, user)
+            if own is None:
+                raise
+            return own
+
     async def readable(self, user: User) -> set[str]:
         """Return the ids of all collections that this user may see."""
         async with self._engine.connect() as connection:
@@ -117,17 +129,6 @@ class Collections:
         async with self._engine.begin() as connection:
             await connection.execute(update(collections).where(collections.c.id == collection_id).values(new))
 
-    async def files(self, collection_id: str) -> list[FileRecord]:
-        """Return the files of a collection in the order in which they were added."""
-        query = (
-            select(files)
-            .join(memberships, memberships.c.file_id == files.c.id)
-            .where(memberships.c.collection_id == collection_id)
-            .order_by(memberships.c.created_at, files.c.id)
-        )
-        async with self._engine.connect() as connection:
-            return [to_file(row) for row in await connection.execute(query)]
-
     async def of_file(self, file_id: str) -> list[str]:
         """Return the ids of the collections a file is in, sorted."""
         async with self._engine.connect() as connection:
@@ -135,10 +136,8 @@ class Collections:
 
     async def named(self, name: str, user: User) -> CollectionRecord:
         """Return this user's first collection of this name, made where there is none."""
-        query = select(collections).where(collections.c.name == name, collections.c.user_id == user.id)
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(query.order_by(collections.c.created_at, collections.c.id))).first()
-        return to_collection(row) if row else await self.add(user_id=user.id, name=name, description="")
+        found = await self.with_name(name, user)
+        return found or await self.add(user_id=user.id, name=name, description="")
 
     async def with_name(self, name: str, user: User) -> CollectionRecord | None:
         """Return the first of this user's own collections of this name, as far as they may see it; None without one."""

@@ -6,14 +6,14 @@ import time
 import unicodedata
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import CTE, Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ragline.connectors.records.files import LOOKUP_SIZE
+from ragline.connectors.records.portions import portions
 from ragline.connectors.records.tables import collections, directories, memberships
 from ragline.errors import Conflict, Invalid, NotFound
 
@@ -242,10 +242,6 @@ def emptied(parents: Mapping[str, str | None], wanted: Collection[str], used: Co
         if parent in candidates and not children[parent]:
             free.append(parent)
     return free
-
-
-def portions(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[start : start + LOOKUP_SIZE] for start in range(0, len(ids), LOOKUP_SIZE))
 
 
 def to_directory(row: Row[Any]) -> Directory:

@@ -7,14 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from sqlalchemy import and_, delete, exists, func, select, union_all
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.embedders.protocol import Matrix
+from ragline.connectors.records.portions import portions
 from ragline.connectors.records.tables import embeddings, files, removals, text_uses
-
-LOOKUP_SIZE = 500
-"""Keys in one query, below SQLite's and PostgreSQL's limits on parameters."""
+from ragline.connectors.records.upsert import upsert
 
 
 class Embeddings:
@@ -24,13 +22,11 @@ class Embeddings:
     async def find(self, model_id: str, texts: Sequence[str]) -> dict[str, Matrix]:
         """Return the vectors, shape (dimension,), of those texts that were embedded before, by text."""
         by_hash = {text_hash(text): text for text in texts}
-        hashes = list(by_hash)
         found: dict[str, Matrix] = {}
         async with self._engine.connect() as connection:
-            for start in range(0, len(hashes), LOOKUP_SIZE):
+            for some in portions(list(by_hash)):
                 query = select(embeddings.c.text_sha256, embeddings.c.vector).where(
-                    embeddings.c.model_id == model_id,
-                    embeddings.c.text_sha256.in_(hashes[start : start + LOOKUP_SIZE]),
+                    embeddings.c.model_id == model_id, embeddings.c.text_sha256.in_(some)
                 )
                 for row in await connection.execute(query):
                     found[by_hash[row.text_sha256]] = np.frombuffer(row.vector, dtype="<f4")
@@ -44,9 +40,8 @@ class Embeddings:
         ]
         if not rows:
             return
-        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         async with self._engine.begin() as connection:
-            await connection.execute(dialect.insert(embeddings).on_conflict_do_nothing(), rows)
+            await connection.execute(upsert(self._engine, embeddings).on_conflict_do_nothing(), rows)
 
     async def claim(self, model_id: str, needed: Mapping[tuple[str, str], Collection[str]]) -> None:
         """Note which texts' vectors versions of files need, by (file id, version), to be kept as long as they are."""
@@ -55,10 +50,9 @@ class Embeddings:
             for (file_id, version), texts in needed.items()
             for text in set(texts)
         ]
-        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
         async with self._engine.begin() as connection:
             if rows:
-                await connection.execute(dialect.insert(text_uses).on_conflict_do_nothing(), rows)
+                await connection.execute(upsert(self._engine, text_uses).on_conflict_do_nothing(), rows)
 
     async def versions(self, file_id: str) -> list[str]:
         """Return the versions of a file that anything was embedded for, those of attempts that died included."""
@@ -84,8 +78,8 @@ class Embeddings:
             pairs = (await connection.execute(texts)).all()
             await connection.execute(delete(text_uses).where(going))
             deleted = 0
-            for start in range(0, len(pairs), LOOKUP_SIZE):
-                hashes = [pair.text_sha256 for pair in pairs[start : start + LOOKUP_SIZE]]
+            for some in portions(pairs):
+                hashes = [pair.text_sha256 for pair in some]
                 unused = delete(embeddings).where(embeddings.c.text_sha256.in_(hashes), ~needed)
                 deleted += (await connection.execute(unused)).rowcount
         return deleted

@@ -10,17 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.changes import QUEUE, Changes
 from ragline.connectors.records.file_rows import FRESH, QUEUED, new_id, to_file
+from ragline.connectors.records.portions import LOOKUP_SIZE, portions
 from ragline.connectors.records.rights import own_files, readable_files
 from ragline.connectors.records.tables import files, memberships
 from ragline.connectors.records.usage import Room
 from ragline.errors import Forbidden, NotFound
 from ragline.types import SOURCE_KEY, FileRecord, Json, Scope, Status, User
 
-__all__ = ["FRESH", "LOOKUP_SIZE", "QUEUED", "Files", "new_id", "to_file"]
-
-LOOKUP_SIZE = 500
-"""Ids in one query, below SQLite's and PostgreSQL's limits on parameters."""
-
+__all__ = ["FRESH", "QUEUED", "Files", "new_id", "to_file"]
 
 BY_ID = select(files).where(files.c.id == bindparam("file_id"))
 """Made once: to make a statement costs as much as to run it, and this one runs several times a file."""
@@ -153,32 +150,19 @@ class Files:
 
     async def readable_among(self, file_ids: Collection[str], user: User) -> set[str]:
         """Return those of these ids whose files this user may see."""
-        found: set[str] = set()
-        ids = list(file_ids)
-        async with self._engine.connect() as connection:
-            for start in range(0, len(ids), LOOKUP_SIZE):
-                some = select(files.c.id).where(files.c.id.in_(ids[start : start + LOOKUP_SIZE]), readable_files(user))
-                found |= set(await connection.scalars(some))
-        return found
+        return set(await self._among(file_ids, readable_files(user)))
 
     async def owned_among(self, file_ids: Collection[str], user: User) -> list[str]:
         """Return those of these ids whose files this user may change and delete."""
-        found: list[str] = []
-        ids = list(file_ids)
-        async with self._engine.connect() as connection:
-            for start in range(0, len(ids), LOOKUP_SIZE):
-                some = select(files.c.id).where(files.c.id.in_(ids[start : start + LOOKUP_SIZE]), own_files(user))
-                found += await connection.scalars(some)
-        return found
+        return await self._among(file_ids, own_files(user))
 
     async def named(self, file_ids: Collection[str]) -> dict[str, FileRecord]:
         """Return the files among these ids that exist, by id."""
         found: dict[str, FileRecord] = {}
-        ids = list(file_ids)
         async with self._engine.connect() as connection:
-            for start in range(0, len(ids), LOOKUP_SIZE):
-                some = select(files).where(files.c.id.in_(ids[start : start + LOOKUP_SIZE]))
-                found |= {row.id: to_file(row) for row in await connection.execute(some)}
+            for some in portions(list(file_ids)):
+                rows = await connection.execute(select(files).where(files.c.id.in_(some)))
+                found |= {row.id: to_file(row) for row in rows}
         return found
 
     async def versions(self, file_ids: Collection[str], scope: Scope) -> dict[str, str]:
@@ -217,9 +201,9 @@ class Files:
         query = select(files.c.user_id, files.c.sha256, files.c.filename)
         names: dict[tuple[str, str], str] = {}
         async with self._engine.connect() as connection:
-            for start in range(0, len(hashes), LOOKUP_SIZE):
-                some = query.where(files.c.sha256.in_(hashes[start : start + LOOKUP_SIZE]))
-                for row in await connection.execute(some.order_by(files.c.created_at, files.c.id)):
+            for some in portions(hashes):
+                part = query.where(files.c.sha256.in_(some)).order_by(files.c.created_at, files.c.id)
+                for row in await connection.execute(part):
                     names.setdefault((row.user_id, row.sha256), row.filename)
         return names
 
@@ -288,6 +272,13 @@ class Files:
         async with self._engine.begin() as connection:
             seen = update(files).where(files.c.id == file_id, files.c.untidy == mark)
             await connection.execute(seen.values(untidy=0))
+
+    async def _among(self, file_ids: Collection[str], right: ColumnElement[bool]) -> list[str]:
+        found: list[str] = []
+        async with self._engine.connect() as connection:
+            for some in portions(list(file_ids)):
+                found += await connection.scalars(select(files.c.id).where(files.c.id.in_(some), right))
+        return found
 
     async def _update(self, condition: ColumnElement[bool], **values: object) -> int:
         async with self._engine.begin() as connection:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ragline.connectors.records.collections import to_collection
 from ragline.connectors.records.files import to_file
+from ragline.connectors.records.members import joined
 from ragline.connectors.records.rights import own_files, readable_collections
 from ragline.connectors.records.tables import collections, files, memberships
 from ragline.errors import Invalid
@@ -125,11 +126,8 @@ class Listings:
         self, collection_ids: Collection[str], *, among: Collection[str] | None = None
     ) -> dict[str, Tally]:
         """Return by id how the files of each collection stand, of those among some ids; an empty one counts nothing."""
-        members = (
-            select(memberships.c.collection_id, STATE.label("state"), files.c.size_bytes)
-            .join_from(memberships, files, memberships.c.file_id == files.c.id)
-            .where(memberships.c.collection_id.in_(collection_ids))
-        )
+        columns = (memberships.c.collection_id, STATE.label("state"), files.c.size_bytes)
+        members = joined(*columns).where(memberships.c.collection_id.in_(collection_ids))
         if among is not None:
             members = members.where(files.c.id.in_(among))
         each = members.subquery().c
@@ -144,9 +142,7 @@ class Listings:
         return tallies
 
 
-MEMBERS = select(files, memberships.c.created_at.label("linked_at")).join_from(
-    memberships, files, memberships.c.file_id == files.c.id
-)
+MEMBERS = joined(files, memberships.c.created_at.label("linked_at"))
 
 
 async def read(

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ragline.connectors.records.directories import portions
 from ragline.connectors.records.files import to_file
+from ragline.connectors.records.portions import portions
 from ragline.connectors.records.rights import readable_collections
 from ragline.connectors.records.tables import collections, files, memberships
 from ragline.types import FileRecord, Status, User
@@ -158,6 +158,7 @@ METADATA_TEXT = cast(files.c.metadata, Text)
 
 
 def joined(*columns: Any) -> Select[Any]:
+    """Return a query of collections' files: of what they are in `files` and in `memberships`."""
     return select(*columns).join_from(memberships, files, memberships.c.file_id == files.c.id)
 
 

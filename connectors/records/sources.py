@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ragline.connectors.records.changes import QUEUE, SOURCES, Changes
-from ragline.connectors.records.directories import portions
+from ragline.connectors.records.portions import portions
 from ragline.connectors.records.tables import entries, files, sources
+from ragline.connectors.records.upsert import upsert
 from ragline.errors import Conflict
 from ragline.types import SOURCE_KEY, Json, Status
 
@@ -82,8 +82,7 @@ class Sources:
         """
         now = time.time()
         lease = f"{int(now)} {owner[:200]} {uuid.uuid4().hex}"
-        dialect = sqlite if self._engine.dialect.name == "sqlite" else postgresql
-        new = dialect.insert(sources).values(name=name, lease_until=0.0).on_conflict_do_nothing()
+        new = upsert(self._engine, sources).values(name=name, lease_until=0.0).on_conflict_do_nothing()
         # One that ends far in the future is of a clock that was set back; clocks of machines differ by less.
         over = or_(sources.c.lease_until < now, sources.c.lease_until > now + 2 * LEASE_S)
         free = or_(sources.c.lease.is_(None), over)

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ragline.connectors.records.tables import files, usage, users
+from ragline.connectors.records.upsert import upsert
 from ragline.errors import TooLarge
 
 DAY_S = 86_400
@@ -51,10 +51,13 @@ class Usage:
     async def add(self, user_id: str, *, tokens: int) -> None:
         """Count a request of today and its tokens."""
         row = {"user_id": user_id, "day": today(), "tokens": tokens, "requests": 1}
-        made = (postgresql if self._engine.dialect.name == "postgresql" else sqlite).insert(usage).values(row)
-        counted = made.on_conflict_do_update(
-            index_elements=[usage.c.user_id, usage.c.day],
-            set_={"tokens": usage.c.tokens + tokens, "requests": usage.c.requests + 1},
+        counted = (
+            upsert(self._engine, usage)
+            .values(row)
+            .on_conflict_do_update(
+                index_elements=[usage.c.user_id, usage.c.day],
+                set_={"tokens": usage.c.tokens + tokens, "requests": usage.c.requests + 1},
+            )
         )
         async with self._engine.begin() as connection:
             await connection.execute(counted)

@@ -23,6 +23,8 @@ from ragline.types import Account, Role, User
 ACTIVE_S = 300.0
 """How exactly the last activity of a user is known: it is not written down at each request."""
 
+LOCK = text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
+"""For PostgreSQL: until the end of the transaction nobody else changes users, or adds something of theirs."""
 
 SOME = 500
 """Files, and collections, that are named at a time."""
@@ -70,7 +72,7 @@ class Users:
         try:
             async with self._engine.begin() as connection:
                 if connection.dialect.name == "postgresql":
-                    await connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
+                    await connection.execute(LOCK)
                 done = await connection.execute(insert(users).from_select(list(row), values))
         except IntegrityError as error:
             raise Conflict(f"the e-mail address {email!r} is taken") from error
@@ -206,7 +208,7 @@ class Users:
     async def _locked(self, connection: AsyncConnection, user_id: str) -> Row[Any]:
         """Return the user. Until the end of the transaction nobody else changes users, or adds something of theirs."""
         if connection.dialect.name == "postgresql":
-            await connection.execute(text("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE"))
+            await connection.execute(LOCK)
         else:  # a write locks SQLite; a read would not
             await connection.execute(update(users).where(users.c.id == user_id).values(role=users.c.role))
         row = (await connection.execute(select(users).where(users.c.id == user_id).with_for_update())).first()

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from ragline.api.caller import Caller, Installation, identity_of
-from ragline.api.passing import Asked
+from ragline.api.passing import LATEST, Asked
 from ragline.api.presence import while_present
 from ragline.api.strict_json import StrictRoute
 from ragline.api.wire_chat import MAX_NAME_CHARS
@@ -33,7 +33,6 @@ MAX_TEXTS = 2048
 MAX_CHARS = 2_000_000
 """Of all texts of a request together."""
 MAX_DIMENSIONS = 65_536
-LATEST = ":latest"
 
 Rows = npt.NDArray[np.float32] | list[list[float]]
 

@@ -176,7 +176,7 @@ def listed(
 
 async def item(app: App, record: FileRecord, *, texts: bool) -> bytes:
     """Return a file of a list as JSON; its `content` is null where it cannot be read now."""
-    data = FileData(status=record.status, error=record.error)
+    data = FileData.of(record)
     if not texts:
         return FileOut.of(record, data=data).model_dump_json(exclude_unset=True).encode()
     try:

@@ -163,7 +163,7 @@ async def described(app: App, collection_id: str, found: Sequence[Placed]) -> li
     items = []
     for placed in found:
         file = placed.file
-        plain = FileOut.of(file, data=FileData(status=file.status, error=file.error))
+        plain = FileOut.of(file, data=FileData.of(file))
         owner = owners.get(file.user_id)
         items.append(
             CollectionFile(

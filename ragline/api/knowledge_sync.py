@@ -23,7 +23,8 @@ from ragline.api.wire_knowledge import (
     NewDirectory,
 )
 from ragline.app import App
-from ragline.connectors.records.directories import paths_of, portions
+from ragline.connectors.records.directories import paths_of
+from ragline.connectors.records.portions import portions
 from ragline.types import User
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/knowledge", tags=["knowledge"])

@@ -142,13 +142,7 @@ async def writable(app: App, name: str, user: User) -> str:
     """Return the id of a collection by its id or its name, which the user may change. Raises NotFound or Forbidden."""
     if name.startswith(FILE):
         raise BadInput(f"{name!r} is a file by itself: name a collection")
-    try:
-        return (await app.records.collections.writable(name, user)).id
-    except NotFound:
-        own = await app.records.collections.with_name(name, user)
-        if own is None:
-            raise
-        return own.id
+    return (await app.records.collections.meant(name, user, to_write=True)).id
 
 
 async def same(app: App, user: User, name: str, sha256: str, collection_id: str | None) -> FileRecord | None:

@@ -29,7 +29,6 @@ from ragline.api.wire_retrieval import (
 )
 from ragline.app import App
 from ragline.config.masking import masked
-from ragline.errors import NotFound
 from ragline.pipelines.parse import SUPPORTED
 from ragline.pipelines.tidy import tidy
 from ragline.retrieval.search import search_in
@@ -140,13 +139,7 @@ async def named(app: App, name: str, user: User) -> Ref:
     """Return what a `collection_name` means. Raises NotFound."""
     if name.startswith(FILE):
         return FileRef(name.removeprefix(FILE))
-    try:
-        return CollectionRef((await app.records.collections.visible(name, user)).id)
-    except NotFound:
-        own = await app.records.collections.with_name(name, user)
-        if own is None:
-            raise
-        return CollectionRef(own.id)
+    return CollectionRef((await app.records.collections.meant(name, user)).id)
 
 
 async def listed(app: App, hits: Sequence[Hit]) -> Passages:

@@ -94,6 +94,11 @@ class FileData(BaseModel):
     content: str | None = None
     error: str | None = None
 
+    @classmethod
+    def of(cls, file: FileRecord) -> FileData:
+        """Return how a file stands, without its text."""
+        return cls(status=file.status, error=file.error)
+
 
 class FileOut(BaseModel):
     """A file. `hash` is the SHA-256 of its bytes; `path` is its name in the store of bytes."""

@@ -184,7 +184,7 @@ class PendingFile(FileOut):
 
     @classmethod
     def on_its_way(cls, file: FileRecord) -> PendingFile:
-        plain = FileOut.of(file, data=FileData(status=file.status, error=file.error))
+        plain = FileOut.of(file, data=FileData.of(file))
         return cls(**dict(plain), stage=file.stage, progress=file.progress)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.desk import Desk, open_desk
+from tests.api.talker import Talker
 from tests.models.loopback import Loopback
 from tests.serving import served
 
@@ -17,6 +18,13 @@ def model_server() -> Iterator[Loopback]:
     backend = Loopback()
     with served(backend) as backend.url:
         yield backend
+
+
+@pytest.fixture(scope="module")
+def talker() -> Iterator[Talker]:
+    made = Talker()
+    with served(made) as made.url:
+        yield made
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.serving import body_of
+
 MODELS = ("echo", "tools", "drop", "gated", "hang", "busy", "page", "short", "maker/model:7b")
 TAGS = ("llama3.2:latest", "drop:latest", "hang:latest")
 LINE = b'{"model": "m", "message": {"role": "assistant", "content": "\xc3\xa9"}, "done": false}\n'
@@ -75,10 +77,7 @@ class Talker:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.loop = asyncio.get_running_loop()
-        raw, more = b"", True
-        while more:
-            message = await receive()
-            raw, more = raw + message.get("body", b""), message.get("more_body", False)
+        raw = await body_of(receive)
         path = scope["path"]
         if scope["method"] == "GET":
             listed = {"data": [{"id": name, "object": "model"} for name in MODELS]}

@@ -15,7 +15,6 @@ import pytest_asyncio
 
 from ragline.api.embeddings import MAX_CHARS, MAX_TEXTS
 from ragline.config.settings import Connection, Models, Quotas
-from tests.serving import served
 
 from .desk import Desk, open_desk
 from .port import on_port
@@ -25,13 +24,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OWN = "multilingual-e5-small"
 TEXTS = ["La garantie dure 27 mois.", "A pump"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def talker() -> AsyncIterator[Talker]:
-    made = Talker()
-    with served(made) as made.url:
-        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 
 from ragline.config.settings import Connection, Models, Quotas
-from tests.serving import served
 
 from .desk import Desk, open_desk
 from .port import on_port
@@ -23,13 +22,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOTE = "La durée de garantie de la pompe Zéphyr est de 27 mois."
 ASK: dict[str, Any] = {"max_tokens": 50, "messages": [{"role": "user", "content": "Combien de mois ?"}]}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def talker() -> AsyncIterator[Talker]:
-    made = Talker()
-    with served(made) as made.url:
-        yield made
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -20,7 +20,7 @@ from openai.types.responses.response_output_text import AnnotationFileCitation
 from ragline.config.settings import Connection, Models
 from tests.api.desk import Desk, open_desk
 from tests.api.test_v1_files import sdk
-from tests.serving import served
+from tests.serving import body_of, served
 
 PUMP = "La garantie de la pompe Zéphyr dure 27 mois."
 MILL = "The mill at Évreux grinds wheat on Tuesdays."
@@ -37,10 +37,7 @@ class Scripted:
         self.seen: list[dict[str, Any]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        raw, more = b"", True
-        while more:
-            message = await receive()
-            raw, more = raw + message.get("body", b""), message.get("more_body", False)
+        raw = await body_of(receive)
         if scope["path"] == "/v1/models":
             models = [{"id": name, "object": "model"} for name in ("cites", "calls", "cut", "drops", "empty")]
             await self.answer(send, "application/json", json.dumps({"data": models}).encode())

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.serving import body_of
+
 DIMENSION = 256
 CONTEXT = 2048
 Answer = tuple[int, bytes]
@@ -39,10 +41,7 @@ class Loopback:
     keys: list[str] = field(default_factory=list)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        raw, more = b"", True
-        while more:
-            message = await receive()
-            raw, more = raw + message.get("body", b""), message.get("more_body", False)
+        raw = await body_of(receive)
         body = json.loads(raw)
         self.bodies.append(body)
         self.keys.append(dict(scope["headers"]).get(b"authorization", b"").decode())

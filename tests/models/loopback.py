@@ -13,6 +13,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.serving import body_of
+
 STATS = {
     "total_duration": 5_000_000,
     "load_duration": 1_000_000,
@@ -101,10 +103,7 @@ class Loopback:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.loop = asyncio.get_running_loop()
-        raw, more = b"", True
-        while more:
-            message = await receive()
-            raw, more = raw + message.get("body", b""), message.get("more_body", False)
+        raw = await body_of(receive)
         body = json.loads(raw) if raw else {}
         headers = {key.decode(): value.decode() for key, value in scope["headers"]}
         self.seen.append(Seen(scope["method"], scope["path"], headers, body))
