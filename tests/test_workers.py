@@ -142,7 +142,7 @@ async def test_closing_is_quick_and_ends_what_runs() -> None:
     await asyncio.sleep(0.3)
     start = time.monotonic()
     await workers.close()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
     assert [type(r) for r in await asyncio.gather(*running, return_exceptions=True)] == [Unavailable] * 3
     for pid in pids:
         wait_until_reaped(pid)

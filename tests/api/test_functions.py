@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ FILES = {
         class Sleeper:
             id = "sleeper"
             async def chat(self, request):
-                time.sleep(1.5)
+                time.sleep(3)
                 return "réveillée"
         """,
 }
@@ -234,10 +233,8 @@ async def test_a_function_that_sleeps_delays_nobody(desk: Desk) -> None:
     await ada.client.get("/api/models")
     work = asyncio.ensure_future(said(ada, "sleeper"))
     await asyncio.sleep(0.2)
-    began = time.monotonic()
     assert (await ada.client.get("/health")).status_code == 200
     assert await said(ada, "hello") == "Bonjour Ada (user, fr)"
-    assert time.monotonic() - began < 1
     assert not work.done()
     assert await work == "réveillée"
 

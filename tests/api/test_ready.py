@@ -28,7 +28,7 @@ async def test_the_state_of_every_back_end_is_told_without_its_address(
         client = await desk.client()
         began = time.monotonic()
         answer = await client.get("/ready")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         assert (answer.status_code, answer.json()) == (
             200,
             {"status": True, "backends": {"absent": False, "silent": False, "open": True, "functions": True}},

@@ -204,9 +204,9 @@ async def test_a_file_that_never_ends_loading_holds_up_nobody(folder: Path, monk
         assert await ids(backend) == ["extractive"]
         assert re.fullmatch(r"is still loading after \d+ s", problems(backend)["slow.py"])
         began = time.monotonic()
-        for _ in range(10):
+        for _ in range(50):
             await ids(backend)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2.5  # twice that where each of them waits
         file.write_text("import time\ntime.sleep(0.3)\ndef chat(request): return 'là'")
         assert await ids(backend) == ["extractive"]
         await asyncio.sleep(0.6)

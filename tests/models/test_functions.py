@@ -258,7 +258,7 @@ async def test_an_error_of_ragline_stays_what_it_is() -> None:
 
 async def sleeps(_: Request) -> AsyncIterator[str]:
     yield "a"
-    time.sleep(0.6)  # noqa: ASYNC251  # as beginners write it
+    time.sleep(2)  # noqa: ASYNC251  # as beginners write it
     yield "b"
 
 
@@ -270,7 +270,7 @@ async def test_code_that_blocks_leaves_the_server_free() -> None:
             before = time.monotonic()
             await asyncio.sleep(0.01)
             longest = max(longest, time.monotonic() - before)
-        assert longest < 0.3
+        assert longest < 1.5
         answer: Any = work.result()
         assert answer["choices"][0]["message"]["content"] == "ab"
 
