@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -90,6 +91,13 @@ async def records(database: config.Database, tmp_path: Path) -> AsyncIterator[Re
     opened = await open_records(database, data_dir=tmp_path)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All is made in the same second, whose end would otherwise come in between now and then."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ async def test_a_written_text_takes_the_lease_and_new_bytes_take_its_place(recor
     assert set(removal.blobs) == {"files/g", "texts/f-edited-3", "texts/f-v1"}
 
 
+@pytest.mark.usefixtures("one_moment")
 async def test_files_are_found_by_name_in_parts(records: Records) -> None:
     ada, bob = await person(records, "ada"), await person(records, "bob")
     for file_id in ("a1", "a2", "b1"):

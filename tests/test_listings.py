@@ -20,6 +20,7 @@ async def ids(records: Records, cut: Cut, *, keep: Any = lambda file: True) -> t
     return [file.id for file in part.rows], part.more
 
 
+@pytest.mark.usefixtures("one_moment")
 async def test_a_list_goes_on_after_what_was_seen_though_all_were_made_in_one_second(records: Records) -> None:
     await put(records, "a", "b", "c", "d")
     assert await ids(records, Cut(limit=3, ascending=True)) == (["a", "b", "c"], True)
@@ -31,6 +32,7 @@ async def test_a_list_goes_on_after_what_was_seen_though_all_were_made_in_one_se
         await ids(records, Cut(limit=1, after="x"))
 
 
+@pytest.mark.usefixtures("one_moment")
 async def test_a_list_goes_back_from_what_was_seen(records: Records) -> None:
     user = await admin(records)
     made = [(await records.collections.add(user_id=user.id, name=str(n), description="")).id for n in range(4)]
