@@ -38,6 +38,19 @@ class Running:
     def logged(self) -> str:
         return (self.data_dir / "stderr.log").read_text()
 
+    @property
+    def prefect_url(self) -> str:
+        """The address of the API of its Prefect server."""
+        [line] = [line for line in self.printed.splitlines() if line.startswith("Prefect UI")]
+        return f"{line.split()[-1]}/api"
+
+    def wait_for_prefect(self) -> None:
+        """Wait until Prefect answers; until then files are ingested without a run in it."""
+        deadline = time.monotonic() + START_S
+        while not answers(f"{self.prefect_url}/health"):
+            assert time.monotonic() < deadline, "Prefect does not answer"
+            time.sleep(0.3)
+
     def client(self, key: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key or self.key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=120, trust_env=False)
@@ -87,14 +100,14 @@ def start(data_dir: Path, models: Path, settings: Mapping[str, str] = {}, *, key
     while time.monotonic() < deadline and process.poll() is None:
         if found := re.search(r"Ragline is at +(\S+)", running.printed):
             running.url = found[1]
-            if answers(running):
+            if answers(f"{running.url}/health"):
                 return running
         time.sleep(0.02)
     raise AssertionError(f"the server does not answer: {running.printed} {running.logged}")
 
 
-def answers(running: Running) -> bool:
+def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{running.url}/health", timeout=5, trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False

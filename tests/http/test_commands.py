@@ -162,6 +162,7 @@ def test_beside_a_server_what_is_retried_is_taken_up_by_it(
 
 
 def test_a_sync_beside_a_server_is_a_run_in_its_prefect(server: Running, tmp_path: Path) -> None:
+    server.wait_for_prefect()
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "levante.md").write_text(PUMP.replace("Zephyr", "Levante"))
     (tmp_path / "ragline.toml").write_text(
@@ -170,9 +171,8 @@ def test_a_sync_beside_a_server_is_a_run_in_its_prefect(server: Running, tmp_pat
     done = run("sync", "levante", "--data-dir", server.data_dir, cwd=tmp_path)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 added"), done.stderr
     assert done.stderr == ""
-    ui = next(line.split()[-1] for line in server.printed.splitlines() if line.startswith("Prefect UI"))
     named = {"flow_runs": {"name": {"any_": ["sync levante"]}}}
-    [shown] = httpx.post(f"{ui}/api/flow_runs/filter", json=named, trust_env=False).json()
+    [shown] = httpx.post(f"{server.prefect_url}/flow_runs/filter", json=named, trust_env=False).json()
     assert shown["state_type"] == "COMPLETED"
     deployed = run("flows", "deploy", "--data-dir", server.data_dir, cwd=tmp_path)
     assert (deployed.returncode, deployed.stdout) == (0, "sync/levante  every 3600 s\n"), deployed.stderr

@@ -100,6 +100,7 @@ def test_it_stops_cleanly_while_a_file_is_embedded(
     number: signal.Signals, prefect_dies: bool, tmp_path: Path, models_folder: Path
 ) -> None:
     running = start(tmp_path, models_folder)
+    running.wait_for_prefect()
     with running.client() as client:
         assert finished(client, upload(client, "a.md", "# A\n\nAlpha.\n")["id"])["flow_run_id"] is not None
         busy = upload(client, "busy.md", BUSY)["id"]
@@ -124,6 +125,7 @@ def kill_prefect(running: Running) -> None:
 
 def test_a_prefect_server_that_dies_costs_a_file_seconds(tmp_path: Path, models_folder: Path) -> None:
     running = start(tmp_path, models_folder)
+    running.wait_for_prefect()
     with running.client() as client:
         assert finished(client, upload(client, "a.md", "# A\n\nAlpha.\n")["id"])["flow_run_id"] is not None
         kill_prefect(running)
@@ -170,10 +172,12 @@ STEPS = {"parse", "chunk", "embed", "index"}
 
 
 def test_each_batch_is_a_run_in_prefect_with_a_table_of_results(server: Running) -> None:
+    server.wait_for_prefect()
     with server.client() as client:
         file_id = upload(client, "seen-in-prefect.md", "# Seen\n\nThe run shows.\n")["id"]
         status = finished(client, file_id)
-        api = status["flow_run_url"].partition("/runs/")[0] + "/api"
+        api = server.prefect_url
+        assert status["flow_run_url"].startswith(f"{api.removesuffix('/api')}/runs/")
         run = httpx.get(f"{api}/flow_runs/{status['flow_run_id']}", trust_env=False).json()
         deadline = time.monotonic() + 30
         while run["state_type"] == "RUNNING" and time.monotonic() < deadline:

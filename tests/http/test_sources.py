@@ -63,15 +63,10 @@ def syncing(
     running.stop()
 
 
-def prefect_url(running: Running) -> str:
-    [line] = [line for line in running.printed.splitlines() if line.startswith("Prefect UI")]
-    return f"{line.split()[-1]}/api"
-
-
 def filtered(running: Running, what: str) -> list[dict[str, object]]:
     """Return what Prefect knows of a kind; nothing while its server starts."""
     try:
-        answer = httpx.post(f"{prefect_url(running)}/{what}/filter", json={}, timeout=10, trust_env=False)
+        answer = httpx.post(f"{running.prefect_url}/{what}/filter", json={}, timeout=10, trust_env=False)
     except httpx.TransportError:
         return []
     found: list[dict[str, object]] = answer.json() if answer.is_success else []
@@ -144,7 +139,7 @@ def test_a_run_has_named_tasks_and_a_table(syncing: Running, place: Path) -> Non
 
 def test_a_source_that_is_not_there_fails_its_own_run_by_name(syncing: Running) -> None:
     [deployment] = [each for each in filtered(syncing, "deployments") if each["name"] == "nightly"]
-    run_it = f"{prefect_url(syncing)}/deployments/{deployment['id']}/create_flow_run"
+    run_it = f"{syncing.prefect_url}/deployments/{deployment['id']}/create_flow_run"
     answers: list[httpx.Response] = []
 
     def made_one() -> bool:  # while much is written, Prefect's SQLite is locked at times
@@ -156,7 +151,7 @@ def test_a_source_that_is_not_there_fails_its_own_run_by_name(syncing: Running) 
 
     def state() -> dict[str, object]:
         found: dict[str, object] = httpx.get(
-            f"{prefect_url(syncing)}/flow_runs/{made['id']}", timeout=10, trust_env=False
+            f"{syncing.prefect_url}/flow_runs/{made['id']}", timeout=10, trust_env=False
         ).json()["state"]
         return found
 
