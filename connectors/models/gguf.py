@@ -57,7 +57,7 @@ class Gguf:
         params.verbosity = SILENT
         for cpu in (params.cpuparams, params.cpuparams_batch):
             cpu.n_threads = threads or os.cpu_count() or 1
-            # Threads that wait spinning take the processor from the others: under load a tenth of the speed is left.
+            # Threads that wait spinning take the processor from the others; those of OpenMP: config/environment.py.
             cpu.poll = 0
         self.context_tokens = context_tokens
         # The library always opens an HTTP server. It gets a Unix socket in a folder of our own instead of a port, and
