@@ -80,8 +80,8 @@ def settings_markdown() -> str:
     parts += [
         f"| `{names.TEST_PREFIX}…` | Read by the test suite only. |",
         "",
-        "Ragline sends no telemetry, and sets these variables, unless you have set them, so that its libraries "
-        f"send none either: {', '.join(f'`{name}={value}`' for name, value in QUIET.items())}.",
+        "Ragline sends no telemetry, and sets these variables, unless you have set them, so that its libraries send "
+        f"none either and do not spin for long: {', '.join(f'`{name}={value}`' for name, value in QUIET.items())}.",
     ]
     return "\n".join(parts) + "\n"
 
