@@ -31,7 +31,7 @@ import psutil
 from ragline.app import open_app
 from ragline.config.environment import child_environment
 from ragline.config.load import load_settings
-from ragline.pipelines.chunk import chunk, text_to_embed
+from ragline.pipelines.chunking import embedded
 from ragline.pipelines.parse import content_type_of, document_text, parse
 from ragline.types import Element
 
@@ -194,10 +194,9 @@ async def passages_of(files: Sequence[tuple[str, bytes]], folder: Path) -> tuple
         for name, content in files:
             path = folder / "file"
             path.write_bytes(content)
-            elements: list[Element] = parse(path, name, content_type_of(name, content[:8192]), max_chars=10**8)
+            elements: Sequence[Element] = parse(path, name, content_type_of(name, io.BytesIO(content))).elements
             assert document_text(elements)[0]
-            parts = chunk(elements, settings=settings.chunking, count_tokens=app.embedder.count_tokens)
-            texts += [text_to_embed(part, name) for part in parts]
+            texts += embedded.passages_of(elements, name, settings=settings.chunking, embedder=app.embedder)[1]
         await app.embedder.embed_passages(texts[:1])  # loads
         started = time.process_time()
         await app.embedder.embed_passages(sorted(set(texts), key=len))

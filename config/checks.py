@@ -21,8 +21,10 @@ def contradictions(settings: Settings, given: Mapping[str, Given]) -> list[str]:
         *_overlap(settings, given),
         *_connections(settings, given),
         *_embedder(settings, given),
+        *_reranker(settings, given),
         *_urls(settings, given),
         *_sources(settings, given),
+        *_evaluations(settings, given),
         *_work_pool(settings, given),
     ]
 
@@ -74,10 +76,20 @@ def _embedder(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
             yield f"{_said(f'embedder.{name}', prefix, given)}: the kind 'packaged' has its own; leave it out"
 
 
+def _reranker(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    reranker = settings.reranker
+    kind = _said("reranker.kind", reranker.kind, given)
+    if reranker.kind == "folder" and reranker.path is None:
+        yield f"{kind}: needs reranker.path, the folder of its model"
+    if reranker.kind == "http" and not reranker.url:
+        yield f"{kind}: needs reranker.url, the base URL of its server, without /rerank"
+
+
 def _urls(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
     urls = {
         ("vectors.url", ""): settings.vectors.url,
         ("embedder.url", ""): settings.embedder.url,
+        ("reranker.url", ""): settings.reranker.url,
         ("prefect.api_url", ""): settings.prefect.api_url,
     }
     for index, connection in enumerate(settings.models.connections):
@@ -97,10 +109,29 @@ def _sources(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
             yield f"{said} has both cron and interval_s; give one of them"
         if source.cron is not None and (problem := cron_problem(source.cron)):
             yield f"{said}: cron {source.cron!r}: {problem}"
-        try:
-            ZoneInfo(source.timezone)
-        except (ZoneInfoNotFoundError, ValueError):
-            yield f"{said}: timezone {source.timezone!r} is not known; name one such as Europe/Paris or UTC"
+        if problem := timezone_problem(source.timezone):
+            yield f"{said}: {problem}"
+
+
+def _evaluations(settings: Settings, given: Mapping[str, Given]) -> Iterator[str]:
+    for name, times in Counter(one.name for one in settings.evaluations).items():
+        if times > 1:
+            yield f"{_said('evaluations', None, given)}: {times} are named {name!r}; names must be unique"
+    for index, one in enumerate(settings.evaluations):
+        said = f"{_said('evaluations', None, given, f'[{index}]')}: evaluation {one.name!r}"
+        if one.cron is not None and (problem := cron_problem(one.cron)):
+            yield f"{said}: cron {one.cron!r}: {problem}"
+        if problem := timezone_problem(one.timezone):
+            yield f"{said}: {problem}"
+
+
+def timezone_problem(name: str) -> str | None:
+    """Return what is wrong with the name of a time zone, None where nothing is."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return f"timezone {name!r} is not known; name one such as Europe/Paris or UTC"
+    return None
 
 
 CRON_FIELDS = "minute 0-59, hour 0-23, day of month 1-31 (one that comes), month 1-12, day of week 0-7"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,6 +28,12 @@ QUIET: Mapping[str, str] = MappingProxyType(
 )
 """Variables that switch telemetry, look-ups and long spinning off. Each library reads its own when it is imported."""
 
+_WORKERS_MAY_KNOW = re.compile(
+    r"PATH|LANG|LANGUAGE|LC_\w+|TZ|HOME|PYTHON\w*|VIRTUAL_ENV|LD_LIBRARY_PATH|LD_PRELOAD|DYLD_\w+|TESSDATA_PREFIX"
+    r"|(?:OMP|GOMP|KMP|MKL|OPENBLAS|RAYON|MALLOC)_\w+"
+)
+"""Variables that programs and libraries need to run at all; whatever else there is may be a secret."""
+
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -39,6 +46,24 @@ def quiet_libraries() -> None:
 def child_environment(extra: Mapping[str, str] = _NOTHING) -> dict[str, str]:
     """Return the variables for a child process: `QUIET`, over it this process's own, over them `extra`."""
     return {**QUIET, **os.environ, **extra}
+
+
+def worker_environment(folder: Path) -> dict[str, str]:
+    """Return the variables for a process that reads files: no secrets, and `folder` for its temporary files."""
+    known = {name: value for name, value in os.environ.items() if _WORKERS_MAY_KNOW.fullmatch(name)}
+    return {**QUIET, **known, **dict.fromkeys(("TMPDIR", "TMP", "TEMP"), str(folder))}
+
+
+def settings_files() -> list[Path]:
+    """Return the files of this place that hold settings, and perhaps secrets, by their full paths."""
+    files = (Path(os.environ.get("RAGLINE_CONFIG", "ragline.toml")), Path("ragline.toml"), Path(".env"))
+    return [file.resolve() for file in files if file.is_file()]
+
+
+def command_folders() -> Iterator[Path]:
+    """Yield the folders where this process finds programs, their libraries and the languages of tesseract."""
+    for name in ("PATH", "LD_LIBRARY_PATH", "TESSDATA_PREFIX"):
+        yield from (Path(part) for part in os.environ.get(name, "").split(os.pathsep) if os.path.isabs(part))
 
 
 def remember_settings_file(path: Path) -> None:

@@ -36,7 +36,8 @@ class Auth(Section):
         None, description="API key of the first administrator; without it one is made and shown once."
     )
     jwt_secret: SecretStr | None = Field(
-        None, description="Signs session tokens; without it one is made and kept in the data folder."
+        None,
+        description="Signs session tokens, seals passwords of documents; without it one is made in the data folder.",
     )
     session_days: float = Field(28.0, gt=0, description="How long a session token is valid, in days.")
     signup: Literal["first", "closed", "open"] = Field(
@@ -94,13 +95,35 @@ class Embedder(Section):
     timeout_s: float = Field(120.0, gt=0, description="Longest wait for the server, in seconds.")
 
 
+Engine = Literal["auto", "fast", "unstructured"]
+"""Which library reads a document: the fast one of its type, unstructured, or the second where the first fails."""
+
+Profile = Literal["auto", "prose", "code", "table", "qa"]
+"""How a document is cut; auto: by what each part of it is."""
+
+
 class Parsing(Section):
     """The worker processes that read files, and their limits."""
 
-    workers: int = Field(2, gt=0, le=64, description="Files parsed at the same time.")
+    engine: Engine = Field(
+        "auto",
+        description="fast: the fastest good library for each type; unstructured; auto: fast, then unstructured.",
+    )
+    ocr: bool = Field(True, description="Recognise the text of scanned pages and images, where tesseract is installed.")
+    ocr_languages: tuple[str, ...] = Field(
+        ("fra", "eng"), min_length=1, description="Languages of scanned pages, by tesseract's names."
+    )
+    workers: int = Field(2, gt=0, le=64, description="Files, or parts of a long one, parsed at the same time.")
     memory_mb: int = Field(2048, ge=256, description="Memory one worker may use, in MiB.")
-    time_limit_s: float = Field(120.0, gt=0, description="Longest time one file may take, in seconds.")
-    max_text_chars: int = Field(50_000_000, gt=0, description="Most text taken from one file, in characters.")
+    time_limit_s: float = Field(
+        120.0, gt=0, description="Longest time one file, or each part of a long one, may take, in seconds."
+    )
+    cpu_limit_s: float = Field(240.0, gt=0, description="The same in seconds of CPU, of all threads together.")
+    max_text_chars: int = Field(50_000_000, gt=0, description="Most text in one file, in characters.")
+    max_pages: int = Field(20_000, gt=0, description="Most pages, slides or sheets in one file.")
+    max_members: int = Field(2_000, gt=0, description="Most files in one archive or mail, at all depths.")
+    max_unpacked_mb: int = Field(1024, gt=0, description="Most that one file may unpack to, in MiB.")
+    max_disk_mb: int = Field(2048, gt=0, description="Most that a worker may write to a temporary file, in MiB.")
 
 
 class Queue(Section):
@@ -171,8 +194,18 @@ class Events(Section):
 class Chunking(Section):
     """How documents are cut into passages."""
 
+    profile: Profile = Field(
+        "auto", description="prose, code, table, qa (questions with their answers), or auto: by what each part is."
+    )
     max_tokens: int = Field(256, ge=16, le=384, description="Longest passage, in tokens of the embedding model.")
     overlap_tokens: int = Field(32, ge=0, le=250, description="Tokens a passage repeats of the one before.")
+    prefix: bool = Field(
+        True, description="Embed the file's name and the titles above a passage with it; they are not shown."
+    )
+
+
+Fusion = Literal["distribution", "minmax", "rrf"]
+"""How the dense and the lexical order of passages become one."""
 
 
 class Retrieval(Section):
@@ -180,10 +213,75 @@ class Retrieval(Section):
 
     top_k: int = Field(8, gt=0, le=200, description="Passages put before the model.")
     candidates: int = Field(50, gt=0, le=1000, description="Passages each of the two searches brings to the fusion.")
+    fusion: Fusion = Field(
+        "distribution",
+        description="distribution: scores by their mean and spread; minmax: by their range; rrf: by ranks alone.",
+    )
+    dense_weight: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Weight of meaning, the rest is of words; without it as calibrated for the collection, else 0.5.",
+    )
+    calibrate: bool = Field(True, description="Calibrate the dense_weight of each collection from its own passages.")
+    bm25_k1: float = Field(1.2, ge=0, le=10, description="BM25: how much a word counts that occurs again.")
+    bm25_b: float = Field(0.75, ge=0, le=1, description="BM25: how much long passages count less.")
+    min_relevance: float = Field(
+        0.05, ge=0, le=1, description="Where no passage is as relevant by estimate, nothing is found; 0: never."
+    )
+    diversity: float = Field(
+        0.0, ge=0, le=1, description="Maximal marginal relevance: how much passages unlike those before are preferred."
+    )
+    recency: float = Field(0.0, ge=0, le=1, description="How much younger files are preferred.")
+    recency_half_life_days: float = Field(
+        180.0, gt=0, description="A file of this age has half of the preference of a new one, in days."
+    )
+    follow_up: Literal["off", "recent", "model"] = Field(
+        "recent",
+        description="Questions that need those before: recent: they are searched for too; model: it rewrites them.",
+    )
+    follow_up_timeout_s: float = Field(20.0, gt=0, description="Longest wait for the model to rewrite, in seconds.")
     context_tokens: int = Field(3000, gt=0, description="Most tokens of passages put before the model.")
     full_tokens: int = Field(
         32_000, gt=0, description="Most tokens of whole documents in one chat, for references that ask for all of it."
     )
+    surroundings: Literal["none", "window", "parent"] = Field(
+        "window", description="What is added to a passage: window: its neighbours; parent: its section; as room allows."
+    )
+    order: Literal["score", "document"] = Field(
+        "score", description="Order of the passages before the model: the best first, or as in their documents."
+    )
+    check_citations: bool = Field(True, description="Check whether what an answer cites is in the cited passages.")
+
+
+class Reranker(Section):
+    """A model that reads question and passage together and orders the best candidates anew."""
+
+    kind: Literal["none", "folder", "http"] = Field(
+        "none", description="folder: an ONNX cross-encoder of yours; http: a server with /rerank."
+    )
+    model: str | None = Field(None, description="Name of the model, as its server knows it.")
+    path: Path | None = Field(None, description="Folder of the model with tokenizer.json and model.onnx, for folder.")
+    url: str | None = Field(None, description="Base URL of the server, for http: /rerank is put behind it.")
+    api_key: SecretStr | None = Field(None, description="API key of the server.")
+    candidates: int = Field(30, gt=0, le=200, description="The best passages that are ordered anew.")
+    timeout_s: float = Field(
+        3.0, gt=0, description="Longest wait, in seconds; after it the order before counts, and the answer says so."
+    )
+    threads: int = Field(0, ge=0, description="Threads of folder; 0 means one per core.")
+
+
+class Evaluation(Section):
+    """A set of questions that a scheduled run asks, to see whether retrieval is as good as it was."""
+
+    name: Annotated[str, AfterValidator(source_name)] = Field(
+        description="Name in commands and runs, unique: a-z, 0-9, - and _, at most 63."
+    )
+    path: Path = Field(description="A golden set (CSV, JSONL), or a folder in BEIR's layout.")
+    collection: str | None = Field(None, description="Name of the collection that is asked, for golden sets.")
+    cron: str | None = Field(None, description="When to run, five fields as in crontab.")
+    timezone: str = Field("UTC", description="Time zone of cron, such as Europe/Paris.")
+    fail_under: float | None = Field(None, ge=0, le=1, description="The run fails where nDCG@10 is less.")
 
 
 class Connection(Section):
@@ -273,6 +371,7 @@ class Settings(BaseSettings):
     parsing: Parsing = Parsing()
     chunking: Chunking = Chunking()
     retrieval: Retrieval = Retrieval()
+    reranker: Reranker = Reranker()
     models: Models = Models()
     embedded_models: EmbeddedModels = EmbeddedModels()
     prefect: Prefect = Prefect()
@@ -280,6 +379,7 @@ class Settings(BaseSettings):
     quotas: Quotas = Quotas()
     events: Events = Events()
     sources: tuple[Source, ...] = Field((), description="Where documents come from.")
+    evaluations: tuple[Evaluation, ...] = Field((), description="Sets of questions that scheduled runs ask.")
 
     @classmethod
     def settings_customise_sources(

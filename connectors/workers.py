@@ -1,31 +1,18 @@
-"""Worker processes with limits of time and memory: what hangs or bursts in one dies alone."""
+"""Worker processes behind walls: what hangs, bursts or attacks in one dies alone."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import resource
 import signal
-import sys
-import threading
-import traceback
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import partial
-from multiprocessing import parent_process
-from multiprocessing.context import SpawnContext, SpawnProcess
-from multiprocessing.popen_spawn_posix import Popen
-from multiprocessing.process import BaseProcess
-from types import ModuleType
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from pebble import ProcessExpired, ProcessPool
-
-from ragline.config.environment import quiet_libraries
-from ragline.errors import Damaged, ParseFailed, RaglineError, Unavailable
+from ragline.connectors.confined import Outcome, Walls
+from ragline.connectors.warden import Died, Idle, Warden
+from ragline.connectors.watch import Stopped, over_cpu
+from ragline.errors import Damaged, ParseFailed, Unavailable
 
 if TYPE_CHECKING:
     from ragline.config.settings import Parsing
@@ -41,14 +28,16 @@ TASKS_PER_WORKER = 200
 class Workers:
     """At most `parsing.workers` processes that read one file each.
 
-    A process starts with the first task that needs it (about half a second) and is replaced after `TASKS_PER_WORKER`
-    tasks, a time-out or a crash. Each has a pool of its own, so that one that dies cannot block or break the others.
-    Belongs to one event loop.
+    A process starts with the first task that needs it (about half a second) and is replaced after TASKS_PER_WORKER
+    tasks, or when something went wrong in it. It has no network, sees the one file it reads, and writes to a folder of
+    its own, which is emptied after each task. Belongs to one event loop.
     """
 
-    def __init__(self, parsing: Parsing) -> None:
-        self._memory_mb = parsing.memory_mb
-        self._slots = [_Slot(parsing.memory_mb << 20) for _ in range(parsing.workers)]
+    def __init__(self, parsing: Parsing, *, home: Path | None = None) -> None:
+        """`home` is the data folder: nothing in it can be seen by workers but what they are given to read."""
+        self._parsing = parsing
+        home = home.resolve() if home else None
+        self._slots = [_Slot(parsing, home) for _ in range(parsing.workers)]
         self._free: asyncio.LifoQueue[_Slot] = asyncio.LifoQueue()  # last in, first out: a quiet server starts one
         for slot in self._slots:
             self._free.put_nowait(slot)
@@ -57,153 +46,122 @@ class Workers:
     async def run(self, function: Callable[..., R], *args: object, timeout_s: float, **kwargs: object) -> R:
         """Return `function(*args, **kwargs)`, computed in a worker; waits while all are busy.
 
-        `function` is a function of a module; its arguments and its result are pickled. The time counts from the start
-        of the work. Raises ParseFailed if the work takes longer, uses too much memory or
-        kills its process, Unavailable once closed, and every RaglineError of the function unchanged. Cancelling ends
-        the work.
+        `function` is a function of a module; its arguments are pickled, and each that is the Path of a file is one it
+        may read. Its result is plain data, or data classes and enums of Ragline and of the function's package. The time
+        counts from the start of the work. Raises ParseFailed if the work takes longer, takes more than it may or kills
+        its process, Unavailable once closed, and every RaglineError of the function unchanged. Cancelling ends the
+        work.
         """
         slot = await self._free.get()
         try:
             if self._closed:
                 raise _closed()
-            task = slot.start(partial(_run, partial(function, *args, **kwargs)), timeout_s)
-            try:
-                return await asyncio.wrap_future(task)
-            except asyncio.CancelledError:
-                if self._closed and not _cancelling():
-                    raise _closed() from None
-                raise
-            except TimeoutError:
-                raise ParseFailed(
-                    f"reading the file took longer than {timeout_s:g} s and was stopped; "
-                    "split the file or raise parsing.time_limit_s"
-                ) from None
-            except (ProcessExpired, BrokenProcessPool) as error:
-                log.warning("worker died: %s, exit code %s", error, getattr(error, "exitcode", "unknown"))
-                raise ParseFailed(self._too_much("reading the file crashed, or used more")) from None
-            except (Damaged, Unavailable):  # of the function: it may be this process that is not whole
-                await asyncio.to_thread(slot.stop)
-                raise
-            except MemoryError:
-                raise ParseFailed(self._too_much("reading the file used more")) from None
+            outcome = await self._outcome(slot, function, args, kwargs, timeout_s)
+        finally:
+            self._free.put_nowait(slot)
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.memory:
+            raise ParseFailed(self._too_much("reading the file used more"))
+        if outcome.fault:
+            raise RuntimeError(f"a worker failed:\n{outcome.fault}")
+        return cast(R, outcome.value)
+
+    async def walls(self) -> Walls:
+        """Return what the kernel refuses to workers here; starts one where none runs. Raises Unavailable."""
+        slot = await self._free.get()
+        try:
+            return (await slot.ready()).walls
         finally:
             self._free.put_nowait(slot)
 
     async def close(self) -> None:
-        """Kill what runs and end all processes, in under a second. Can be called twice."""
+        """Kill what runs, end all processes and remove their folders. Can be called twice."""
         self._closed = True
-        await asyncio.gather(*(asyncio.to_thread(slot.stop) for slot in self._slots))
+        await asyncio.gather(*(slot.stop() for slot in self._slots))
+
+    async def _outcome(
+        self,
+        slot: _Slot,
+        function: Callable[..., object],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        timeout_s: float,
+    ) -> Outcome:
+        try:
+            return await slot.ask(function, args, kwargs, timeout_s)
+        except TimeoutError:
+            raise ParseFailed(
+                f"reading the file took longer than {timeout_s:g} s and was stopped; "
+                "split the file or raise parsing.time_limit_s"
+            ) from None
+        except Stopped as stopped:
+            raise ParseFailed(str(stopped)) from None
+        except Died as died:
+            if self._closed:
+                raise _closed() from None
+            log.warning("worker died with code %s", died.code)
+            if died.code == -signal.SIGXCPU:
+                raise ParseFailed(over_cpu(self._parsing)) from None
+            raise ParseFailed(self._too_much("reading the file crashed, or used more")) from None
 
     def _too_much(self, what: str) -> str:
-        return f"{what} than {self._memory_mb} MiB of memory; split the file or raise parsing.memory_mb"
+        return f"{what} than {self._parsing.memory_mb} MiB of memory; split the file or raise parsing.memory_mb"
 
 
 class _Slot:
     """One worker process at a time."""
 
-    def __init__(self, memory_bytes: int) -> None:
-        self._memory_bytes = memory_bytes
-        self._pool: ProcessPool | None = None
-        self._task: Future[object] | None = None
+    def __init__(self, parsing: Parsing, home: Path | None) -> None:
+        self._parsing, self._home = parsing, home
+        self._warden: Warden | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
 
-    def start(self, call: Callable[[], R], timeout_s: float) -> Future[R]:
-        """Hand `call` to the process; a pool that lost its process while idle is replaced first."""
-        if self._pool is not None and not self._pool.active:
-            self.stop()
-        if self._pool is None:
-            self._pool = ProcessPool(
-                max_workers=1,
-                max_tasks=TASKS_PER_WORKER,
-                initializer=_set_up,
-                initargs=(self._memory_bytes,),
-                context=_Context(),
-            )
-        task: Future[R] = self._pool.schedule(call, timeout=timeout_s)
-        self._task = task  # type: ignore[assignment]  # Future is invariant; only cancel() is used
-        return task
+    async def ready(self) -> Warden:
+        """Return a process that waits for work, a new one where there is none or it has worked enough."""
+        if self._warden is not None and not (self._warden.alive and self._warden.tasks < TASKS_PER_WORKER):
+            await self._end()
+        if self._warden is None:
+            self._warden = await Warden.start(self._parsing, self._home)
+        if self._closed:
+            await self._end()
+            raise Died(None)
+        return self._warden
 
-    def stop(self) -> None:
-        """Kill the process. Blocks for about 0.2 s."""
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        pool.stop()
-        if self._task is not None:
-            self._task.cancel()
-        pool.join()
-
-
-class _Process(SpawnProcess):
-    """A spawned process that does not run the user's script again: a script needs no `if __name__ == "__main__"`."""
-
-    @staticmethod
-    def _Popen(process_obj: BaseProcess) -> Popen:  # multiprocessing's own hook
-        with _nameless_main():
-            return SpawnProcess._Popen(process_obj)
-
-
-class _Context(SpawnContext):
-    """Spawns: fork is unsafe beside the server's threads."""
-
-    Process = _Process  # what pebble starts
-
-
-_MAIN_LOCK = threading.Lock()
-
-
-@contextmanager
-def _nameless_main() -> Iterator[None]:
-    """Let the main module have no file for a moment, as in an interactive session: children then import nothing."""
-    with _MAIN_LOCK:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
+    async def ask(
+        self, function: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object], timeout_s: float
+    ) -> Outcome:
+        """Return what became of the call. Raises TimeoutError, Stopped, Died; then the process is gone."""
+        whole = False
         try:
-            yield
+            try:
+                outcome = await (await self.ready()).ask(function, args, kwargs, timeout_s)
+            except Idle:  # it died while it had nothing to do
+                await self._end()
+                outcome = await (await self.ready()).ask(function, args, kwargs, timeout_s)
+            # After these errors it may be the process that is not whole.
+            whole = outcome.tidy and not outcome.memory and not isinstance(outcome.error, (Damaged, Unavailable))
+            return outcome
+        except Idle:
+            raise Died(None) from None
         finally:
-            sys.modules["__main__"] = main
+            if not whole:
+                await self._end()
+
+    async def stop(self) -> None:
+        self._closed = True
+        await self._end()
+        await asyncio.gather(*self._ending)
+
+    async def _end(self) -> None:
+        warden, self._warden = self._warden, None
+        if warden is not None:
+            ending = warden.end()
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
 
 
 def _closed() -> Unavailable:
     return Unavailable("Ragline is stopping; the file will be read after the next start")
-
-
-def _cancelling() -> bool:
-    """True if the caller's own task is being cancelled, rather than the work it waits for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _run(call: Callable[[], R]) -> R:
-    """Runs in the worker. Errors of foreign libraries may not unpickle, so only their text travels."""
-    try:
-        return call()
-    except (RaglineError, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001  # the edge of the process
-        raise RuntimeError(f"a worker failed:\n{traceback.format_exc()}") from None
-
-
-def _set_up(memory_bytes: int) -> None:
-    """Runs once in a new worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is the server's business
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # dies at once, even inside a library's C code
-    _limit(resource.RLIMIT_CORE, 0)
-    # DATA, not AS: libraries and pandoc map address space by the gigabyte that they never touch.
-    _limit(resource.RLIMIT_DATA, memory_bytes)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    quiet_libraries()
-
-
-def _limit(kind: int, value: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
-
-
-def _end_with_parent() -> None:
-    """A server that was killed leaves no worker behind."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -21,14 +21,17 @@ call() {
     shift 3
     got=$(curl --silent --show-error --max-time 300 --output "$work/$name" --write-out '%{http_code}' "$@")
     echo "── $name: HTTP $got"
-    head -c 1500 "$work/$name"
-    echo
+    part "$work/$name" 0 1500
     if [ "$got" != "$status" ] || ! check "$work/$name" "$condition"; then
         echo "   NOT AS THE DOCUMENT SAYS: wanted HTTP $status and $condition; the answer ends with:"
-        tail -c 400 "$work/$name"
-        echo
+        part "$work/$name" -400 400
         failures=$((failures + 1))
     fi
+}
+
+# part FILE FROM LENGTH: characters of an answer, never half of one; a FROM below 0 counts from its end.
+part() {
+    python3 -X utf8 -c 'import sys; print(open(sys.argv[1], errors="replace").read()[int(sys.argv[2]) :][: int(sys.argv[3])])' "$@"
 }
 
 # check FILE CONDITION: r is the JSON of the file, or the list of its lines where it is a stream of JSON.

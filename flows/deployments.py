@@ -1,4 +1,4 @@
-"""Deployments in Prefect: a scheduled sync for each source, and the run that works on a pool."""
+"""Deployments in Prefect: a sync for each source, a run for each evaluation, and the run that works on a pool."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron, Interval, Schedule
 from prefect.types.entrypoint import EntrypointType
 
-from ragline.config.settings import Settings, Source
+from ragline.config.settings import Evaluation, Settings, Source
 from ragline.flows.drain import drain_flow
+from ragline.flows.evaluate import evaluate_flow
 from ragline.flows.sync import sync_flow
 
 TAG = "ragline"
@@ -23,8 +24,9 @@ DRAIN = "ingest-waiting-files"
 
 
 def deployments(settings: Settings) -> list[RunnerDeployment]:
-    """Return one deployment a source, with its schedule, and the one that ingests where there is a work pool."""
+    """Return one deployment a source and an evaluation, and the one that ingests where there is a work pool."""
     made = [sync_deployment(source) for source in settings.sources]
+    made += [evaluation_deployment(evaluation) for evaluation in settings.evaluations]
     if settings.prefect.work_pool is not None:
         made.append(drain_deployment())
     return made
@@ -46,6 +48,22 @@ def sync_deployment(source: Source) -> RunnerDeployment:
         description=f"{source.kind} {source.location} into the collection {source.collection!r}",
         tags=[TAG, source.kind],
         version=version_of(source),
+        concurrency_limit=one_at_a_time(),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def evaluation_deployment(evaluation: Evaluation) -> RunnerDeployment:
+    """Return the deployment of an evaluation, `evaluate/<name>`; without cron it runs when somebody asks for it."""
+    cron = evaluation.cron
+    return RunnerDeployment.from_flow(
+        evaluate_flow,
+        name=evaluation.name,
+        schedule=Cron(cron, timezone=evaluation.timezone) if cron is not None else None,
+        parameters={"evaluation": evaluation.name},
+        description="Asks a set of questions and tells how good retrieval is.",
+        tags=[TAG, "evaluation"],
+        version=hashlib.sha256(evaluation.model_dump_json().encode()).hexdigest()[:8],
         concurrency_limit=one_at_a_time(),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -74,7 +92,7 @@ def version_of(source: Source) -> str:
 async def deploy(settings: Settings) -> list[str]:
     """Create or update the deployments in Prefect, on the work pool where there is one, and return their full names.
 
-    Deployments of sources that the settings have no more are deleted.
+    Deployments of sources and evaluations that the settings have no more are deleted.
     """
     pool = settings.prefect.work_pool
     if pool is not None:

@@ -101,7 +101,7 @@ async def run_child(settings: Settings, prefect: PrefectServer) -> int:
 
 async def watch(settings: Settings, source: SourceSettings, prefect: PrefectServer) -> None:
     """Start a sync each time something changes in a source that can tell."""
-    workers = Workers(settings.parsing)
+    workers = Workers(settings.parsing, home=settings.data_dir)
     folder = settings.data_dir / "sources" / source.name
     opened = open_source(source, folder=folder, workers=workers, max_bytes=settings.server.max_upload_bytes)
     if not isinstance(opened, Watched):  # an opener of another package, which is not a class

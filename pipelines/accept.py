@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from typing import BinaryIO
@@ -13,12 +14,10 @@ from ragline.connectors.blobs import new_blob_key
 from ragline.connectors.records.files import new_id
 from ragline.connectors.records.outage import away
 from ragline.connectors.records.usage import Room
+from ragline.connectors.sealed import check_password, seal
 from ragline.errors import BadInput, NotFound, TooLarge, TooMany
 from ragline.pipelines.parse import content_type_of
 from ragline.types import FileRecord, Json, User
-
-HEAD_BYTES = 8192
-"""What is looked at to tell a file's type."""
 
 
 async def accept(
@@ -31,13 +30,18 @@ async def accept(
     collection_id: str | None = None,
     directory_id: str | None = None,
     waits: bool = True,
+    password: str | None = None,
 ) -> FileRecord:
     """Store a file, put it in the queue and into a collection where one is named; not in the queue unless it `waits`.
 
-    Raises BadInput for an empty one, UnsupportedFile for a type that cannot be read, TooLarge over the limit or
-    the user's quota, TooMany while too many files wait, NotFound when the collection has gone meanwhile.
+    `password` opens the document; it is stored sealed.
+
+    Raises BadInput for an empty file or such a password, UnsupportedFile for a type that cannot be read, TooLarge over
+    the limit or the user's quota, TooMany while too many files wait, NotFound when the collection has gone meanwhile.
     """
-    content_type = type_of(name, content)
+    if password is not None:
+        check_password(password)
+    content_type = await asyncio.to_thread(type_of, name, content)
     if waits:
         await check_queue(stores)
     room = room_of(stores, user)
@@ -60,6 +64,7 @@ async def accept(
             directory_id=directory_id,
             waits=waits,
             room=room,
+            password=seal(stores.settings, file_id, password) if password is not None else None,
         )
     except TooLarge:
         await stores.blobs.delete(blob)
@@ -71,18 +76,22 @@ async def accept(
         raise NotFound(f"no collection {collection_id!r} or no directory {directory_id!r} any more") from error
 
 
-async def replace(stores: Stores, file: FileRecord, *, name: str, content: BinaryIO) -> FileRecord:
+async def replace(
+    stores: Stores, file: FileRecord, *, name: str, content: BinaryIO, password: str | None = None
+) -> FileRecord:
     """Give a file new bytes and put it in the queue; what it had goes on to answer until they are in.
 
-    Raises what `accept` raises, NotFound when the file has gone meanwhile.
+    `password` opens them; that of the old ones is forgotten. Raises what `accept` raises, NotFound when the file has
+    gone meanwhile.
     """
-    content_type = type_of(name, content)
+    sealed = seal(stores.settings, file.id, password) if password is not None else None
+    content_type = await asyncio.to_thread(type_of, name, content)
     if stores.settings.quotas.max_bytes is not None:
         await check_growth(stores, file, size_of(content))
     blob = new_blob_key(file.id)
     size, sha256 = await stores.blobs.put(blob, content, max_bytes=stores.settings.server.max_upload_bytes)
     before = await stores.records.files.replace(
-        file.id, content_type=content_type, size_bytes=size, sha256=sha256, blob=blob
+        file.id, content_type=content_type, size_bytes=size, sha256=sha256, blob=blob, password=sealed
     )
     if before is None:
         await stores.blobs.delete(blob)
@@ -92,14 +101,22 @@ async def replace(stores: Stores, file: FileRecord, *, name: str, content: Binar
     return await stores.records.files.get(file.id)
 
 
+async def unlock(stores: Stores, file: FileRecord, password: str) -> FileRecord:
+    """Give a file the password that opens it and put it in the queue; what it had goes on to answer until then.
+
+    Raises BadInput for what is no password, NotFound when the file has gone meanwhile.
+    """
+    if not await stores.records.files.unlock(file.id, seal(stores.settings, file.id, password)):
+        raise NotFound(f"no file {file.id!r}")
+    return await stores.records.files.get(file.id)
+
+
 def type_of(name: str, content: BinaryIO) -> str:
     """Return the type of a file, which then stands at its beginning again. Raises as `accept` does."""
-    head = content.read(HEAD_BYTES)
-    if not head:
+    if not content.read(1):
         raise BadInput(f"{name!r} is empty")
-    content_type = content_type_of(name, head)
     content.seek(0)
-    return content_type
+    return content_type_of(name, content)
 
 
 async def check_growth(stores: Stores, file: FileRecord, size_bytes: int) -> None:

@@ -1,30 +1,37 @@
 """A parsed document becomes passages: whole sections where they fit, else whole paragraphs, sentences, words.
 
-The document is taken apart into a tree of pieces, their tokens are counted in batches (`pieces.py`), and a packer fills
-passages with the largest pieces that fit (`pack.py`).
+How it is cut is planned (`chunking/profiles.py`), it is taken apart into a tree of pieces whose tokens are counted in
+batches (`chunking/pieces.py`, `chunking/blocks.py`), and a packer fills passages with the largest pieces that fit
+(`chunking/pack.py`).
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from ragline.config.settings import Chunking
 from ragline.language import language_of
-from ragline.pipelines.pack import Packer, advancing, cut_to_size
-from ragline.pipelines.parse import document_text
-from ragline.pipelines.pieces import CountTokens, Piece, blocks_of
-from ragline.types import Chunk, Element
+from ragline.pipelines.chunking.blocks import blocks_of
+from ragline.pipelines.chunking.cells import Cells
+from ragline.pipelines.chunking.leads import Leads
+from ragline.pipelines.chunking.pack import Packer, advancing, cut_to_size
+from ragline.pipelines.chunking.pieces import CountTokens, Piece
+from ragline.pipelines.chunking.profiles import plan_of
+from ragline.types import Chunk, Element, ElementKind
 
 SEPARATOR = " › "
 MAX_TITLE_CHARS = 100
 """A longer title is cut in `Chunk.heading`."""
 MAX_LEVEL = 9
 """Titles deeper than that are taken for this deep."""
-MAX_HEADING_CHARS = 120
-"""What `text_to_embed` adds at most: with 384 tokens of text and the prefix it stays within a model's 512 tokens."""
 SHORT_CHARS = 80
 """A shorter passage is in its document's language: it says too little itself."""
+SAMPLE_CHARS = 150
+"""The language of a passage is told from so much at its beginning, in the middle and at its end."""
 
 
 def chunk(elements: Sequence[Element], *, settings: Chunking, count_tokens: CountTokens) -> list[Chunk]:
@@ -32,51 +39,52 @@ def chunk(elements: Sequence[Element], *, settings: Chunking, count_tokens: Coun
 
     Offsets are in `document_text(elements)`. No passage has more than `settings.max_tokens` tokens. A title starts a
     new one as soon as the one before has a quarter of that, and is never the end of one while text follows. A sentence
-    or a table row is only taken apart where it is longer than half a passage. Consecutive passages of one section share
-    whole sentences of at most `settings.overlap_tokens` together; rows and code are not repeated.
+    is only taken apart where it is longer than half a passage; a row of a table, an item of a list or a line of code
+    where it is longer than one. Consecutive passages of one section share whole sentences of at most
+    `settings.overlap_tokens` together; rows and code are not repeated. Nothing of two sheets, or of two files inside
+    the document, is in one passage.
     """
-    text, offsets = document_text(elements)
-    blocks = blocks_of(text, elements, [start for start, _ in offsets], settings.max_tokens // 2, count_tokens)
+    text, plan = plan_of(elements, settings.profile)
+    blocks = blocks_of(text, plan, settings.max_tokens, count_tokens)
     outline = outline_of(elements)
-    packer = Packer(outline, settings)
-    for block in blocks:
-        packer.add(block)
-    groups = advancing(cut_to_size(text, packer.finish(), settings.max_tokens, count_tokens))
-    language = language_of(text)
-    return [
-        _chunk(index, text, group, elements=elements, outline=outline, language=language)
-        for index, group in enumerate(groups)
-    ]
-
-
-def text_to_embed(chunk: Chunk, name: str) -> str:
-    """Return what the embedding model reads: the titles above the passage that are not in it, a newline, its text.
-
-    Without titles a file name of several words stands in for them. At most MAX_HEADING_CHARS are added, the deepest
-    titles first to stay.
-    """
-    lines = {one_line(line) for line in chunk.text.split("\n")}
-    titles = [title for title in chunk.heading.split(SEPARATOR) if title and title not in lines]
-    if not chunk.heading:
-        words = re.findall(r"[^\W\d_]{2,}", name.rpartition(".")[0])
-        titles = [" ".join(words)] if len(words) > 1 else []
-    while len(titles) > 1 and len(SEPARATOR.join(titles)) > MAX_HEADING_CHARS:
-        titles = titles[1:]
-    heading = SEPARATOR.join(titles)[:MAX_HEADING_CHARS]
-    return f"{heading}\n{chunk.text}" if heading else chunk.text
+    leads = Leads(text, elements, plan, max_tokens=settings.max_tokens, count_tokens=count_tokens)
+    groups: list[list[Piece]] = []
+    for _, zone in groupby(blocks, key=lambda block: plan.zones[block.element]):
+        packer = Packer(
+            outline,
+            max_tokens=settings.max_tokens,
+            overlap_tokens=settings.overlap_tokens if plan.overlaps else 0,
+            lead_tokens=lambda piece: leads.tokens(piece.element, piece.start),
+        )
+        for block in zone:
+            packer.add(block)
+        groups += packer.finish()
+    groups = advancing(cut_to_size(text, groups, settings.max_tokens, count_tokens))
+    maker = _Maker(text, elements, outline, leads, Cells(text, elements, plan), language_of(text))
+    return [maker.chunk(index, group) for index, group in enumerate(groups)]
 
 
 def outline_of(elements: Sequence[Element]) -> list[tuple[int, str]]:
-    """Return for each element the level and the path of the titles it stands under, a title under itself."""
+    """Return for each element the level and the path of the titles it stands under, a title under itself.
+
+    What follows a file inside the document stands under the titles from before it.
+    """
+    left: dict[str, list[tuple[int, str]]] = {}
     above: list[tuple[int, str]] = []
     outline: list[tuple[int, str]] = []
-    place = (0, "")
+    member = ""
     for element in elements:
+        if element.member != member:
+            left[member] = above
+            member = element.member
+            around = member
+            while around not in left:
+                around = around.rpartition("/")[0]
+            above = left[around]
         if element.kind == "title" and (title := one_line(element.text)):
             level = min(max(1, element.level), MAX_LEVEL)
             above = [*((upper, name) for upper, name in above if upper < level), (level, title)]
-            place = (level, SEPARATOR.join(name for _, name in above))
-        outline.append(place)
+        outline.append((above[-1][0] if above else 0, SEPARATOR.join(name for _, name in above)))
     return outline
 
 
@@ -86,27 +94,56 @@ def one_line(title: str) -> str:
     return line if len(line) <= MAX_TITLE_CHARS else line[: MAX_TITLE_CHARS - 1] + "…"
 
 
-def _chunk(
-    index: int,
-    text: str,
-    group: Sequence[Piece],
-    *,
-    elements: Sequence[Element],
-    outline: Sequence[tuple[int, str]],
-    language: str,
-) -> Chunk:
-    start, end = group[0].start, group[-1].end
-    body = text[start:end]
-    content = [piece for piece in group if piece.kind != "title"] or group[-1:]
-    return Chunk(
-        index=index,
-        text=body,
-        start=start,
-        end=end,
-        heading=common_path([outline[piece.element][1] for piece in content]),
-        page=elements[group[0].element].page,
-        language=language if len(body) < SHORT_CHARS else language_of(body, default=language),
-    )
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes passages of groups of pieces. `language` is the document's."""
+
+    text: str
+    elements: Sequence[Element]
+    outline: Sequence[tuple[int, str]]
+    leads: Leads
+    cells: Cells
+    language: str
+
+    def chunk(self, index: int, group: Sequence[Piece]) -> Chunk:
+        start, end = group[0].start, group[-1].end
+        body = self.text[start:end]
+        content = [piece for piece in group if piece.kind != "title"] or group[-1:]
+        numbers = list(dict.fromkeys(piece.element for piece in content))
+        heading = common_path([self.outline[number][1] for number in numbers])
+        pages = [page for piece in group if (page := self.elements[piece.element].page) is not None]
+        kind = self._kind(content)
+        lead = self.leads.text(group[0].element, start)
+        return Chunk(
+            index=index,
+            text=body,
+            start=start,
+            end=end,
+            heading=heading,
+            page=pages[0] if pages else None,
+            language=self._language(body),
+            page_end=pages[-1] if pages else None,
+            kind=kind,
+            member=self.elements[numbers[0]].member,
+            sheet=next((sheet for number in numbers if (sheet := self.elements[number].sheet) is not None), None),
+            cells=self.cells.range(numbers, start, end),
+            html=self.cells.html(numbers, start, end) if kind == "table" else None,
+            lead="" if one_line(lead) in heading.split(SEPARATOR) else lead,
+        )
+
+    def _kind(self, content: Sequence[Piece]) -> ElementKind:
+        chars: Counter[ElementKind] = Counter()
+        for piece in content:
+            chars[self.elements[piece.element].kind] += piece.end - piece.start
+        return chars.most_common(1)[0][0]
+
+    def _language(self, body: str) -> str:
+        if len(body) < SHORT_CHARS:
+            return self.language
+        if len(body) > 3 * SAMPLE_CHARS:
+            middle = len(body) // 2
+            body = f"{body[:SAMPLE_CHARS]} {body[middle : middle + SAMPLE_CHARS]} {body[-SAMPLE_CHARS:]}"
+        return language_of(body, default=self.language)
 
 
 def common_path(paths: Sequence[str]) -> str:

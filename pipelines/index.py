@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ragline.app import App
 from ragline.connectors.blobs import text_key
@@ -13,8 +13,9 @@ from ragline.connectors.embedders.protocol import Matrix
 from ragline.connectors.vectors.bm25 import passage_vector
 from ragline.connectors.vectors.protocol import Point
 from ragline.errors import Unavailable
+from ragline.pipelines.chunking.embedded import text_to_embed
 from ragline.pipelines.tidy import tidy
-from ragline.types import Chunk, FileRecord, Passage
+from ragline.types import Chunk, FileRecord, Json, Passage
 
 STAGE_SIZE = 512
 """Points in one write."""
@@ -29,8 +30,11 @@ async def index_file(
     text: str,
     chunks: Sequence[Chunk],
     vectors: Sequence[Matrix],
+    document: Mapping[str, Json],
 ) -> bool:
     """Make these the passages of the file, at once. False: the lease was lost, and nothing of this is left.
+
+    `document` is noted beside them.
 
     Raises Unavailable when the store does not hold all of them: a part is never shown.
     """
@@ -39,7 +43,9 @@ async def index_file(
     await app.blobs.put(key, io.BytesIO(text.encode("utf-8", "surrogatepass")))
     async with app.locks.of(file.id):  # nobody tidies between the count and the switch
         stored = await app.vectors.publish(file.id, version=version)
-        mark = await switch(app, file, version=version, lease=lease, stored=stored, chunks=len(chunks))
+        mark = await switch(
+            app, file, version=version, lease=lease, stored=stored, chunks=len(chunks), document=document
+        )
     if mark is None:
         await app.vectors.drop_version(file.id, version)
         await app.blobs.delete(key)
@@ -49,12 +55,16 @@ async def index_file(
     return True
 
 
-async def switch(app: App, file: FileRecord, *, version: str, lease: str, stored: int, chunks: int) -> int | None:
+async def switch(
+    app: App, file: FileRecord, *, version: str, lease: str, stored: int, chunks: int, document: Mapping[str, Json]
+) -> int | None:
     """Make the version the one that answers; None: the lease was lost. Raises Unavailable when it is not whole."""
     if stored != chunks:
         raise Unavailable(f"the vector store holds {stored} of {chunks} passages of file {file.id!r}")
     fresh = file.version is None and file.attempts == 1  # nothing of it can be stale
-    return await app.records.queue.complete(file.id, lease, version=version, chunk_count=chunks, untidy=not fresh)
+    return await app.records.queue.complete(
+        file.id, lease, version=version, chunk_count=chunks, untidy=not fresh, document=document
+    )
 
 
 async def stage(
@@ -62,6 +72,7 @@ async def stage(
 ) -> None:
     """Write the passages where no search finds them yet."""
     collections = await app.records.collections.of_file(file.id)
+    k1, b = app.settings.retrieval.bm25_k1, app.settings.retrieval.bm25_b
 
     def points(start: int) -> list[Point]:
         part = slice(start, start + STAGE_SIZE)
@@ -70,7 +81,7 @@ async def stage(
                 passage=Passage(passage_id(file.id, version, one), file.id, version, file.user_id, file.filename, one),
                 collection_ids=collections,
                 dense=vector.tolist(),
-                sparse=passage_vector(one.text, one.language),
+                sparse=passage_vector(text_to_embed(one, file.filename), one.language, k1=k1, b=b),
             )
             for one, vector in zip(chunks[part], vectors[part], strict=True)
         ]

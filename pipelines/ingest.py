@@ -10,19 +10,24 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from ragline.app import App
+from ragline.config.settings import Chunking, Parsing
 from ragline.connectors.embedders.protocol import Matrix
+from ragline.connectors.sealed import unseal
 from ragline.errors import Damaged, ParseFailed, RaglineError
-from ragline.pipelines.chunk import chunk, text_to_embed
+from ragline.pipelines.choices import of_files
+from ragline.pipelines.chunking.embedded import passages_of
 from ragline.pipelines.embed import embed_once
 from ragline.pipelines.index import index_file
-from ragline.pipelines.parse import document_text, parse
+from ragline.pipelines.parse import document_text
 from ragline.pipelines.parse_types import TEXT
-from ragline.types import Chunk, Claim, Element, FileRecord, Stage
+from ragline.pipelines.read import read_document
+from ragline.pipelines.reading import Options
+from ragline.types import Chunk, Claim, FileRecord, Json, Parsed, Stage
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +50,9 @@ class Job:
     file: FileRecord
     version: str = field(default_factory=lambda: uuid.uuid4().hex)
     name: str = ""
-    elements: list[Element] = field(default_factory=list)
+    parsing: Parsing = field(default_factory=Parsing)
+    chunking: Chunking = field(default_factory=Chunking)
+    parsed: Parsed | None = None
     text: str = ""
     chunks: list[Chunk] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -57,6 +64,13 @@ class Job:
     exempt_s: float = 0.0
     step: asyncio.Task[None] | None = None
     step_started: float = 0.0
+
+    @property
+    def document(self) -> dict[str, Json]:
+        """What is noted of the document beside its passages."""
+        if self.parsed is None:
+            return {}
+        return {"about": dict(self.parsed.about), "notes": list(self.parsed.notes)}
 
     @property
     def alive(self) -> bool:
@@ -94,7 +108,10 @@ class Batch:
 
 
 async def parse_batch(app: App, batch: Batch) -> None:
-    """Read each file in a worker process."""
+    """Read each file in a worker process, by the options of the collection that it was put into first."""
+    chosen = await of_files(app, [job.file.id for job in batch.live])
+    for job in batch.live:
+        job.parsing, job.chunking = chosen[job.file.id]
     await each(app, batch, "parse", 0.05, parse_one)
 
 
@@ -167,19 +184,14 @@ async def run_stage(app: App, batch: Batch, number: int) -> None:
 
 
 async def parse_one(app: App, batch: Batch, job: Job) -> None:
-    limits = app.settings.parsing
     file = job.file
     content_type = TEXT if file.edited else file.content_type
+    options = Options.of(job.parsing, password=password_of(app, file))
     async with app.blobs.as_path(file.edited or file.blob) as path:
         for last in (False, True):
             try:
-                job.elements = await app.workers.run(
-                    parse,
-                    path,
-                    file.filename,
-                    content_type,
-                    max_chars=limits.max_text_chars,
-                    timeout_s=limits.time_limit_s,
+                job.parsed = await read_document(
+                    app.workers, job.parsing, path, file.filename, content_type, options=options
                 )
                 return
             except Damaged:  # or the process was: it is replaced
@@ -187,17 +199,28 @@ async def parse_one(app: App, batch: Batch, job: Job) -> None:
                     raise
 
 
+def password_of(app: App, file: FileRecord) -> str | None:
+    """Return what opens the document, if anything was given. Raises ParseFailed where it cannot be unsealed."""
+    if file.password is None or file.edited:
+        return None
+    try:
+        return unseal(app.settings, file.id, file.password)
+    except ParseFailed as error:
+        raise ParseFailed(f"{file.filename!r} {error}") from error
+
+
 async def chunk_one(app: App, batch: Batch, job: Job) -> None:
     if job.chunks:
         return  # done before
-    job.text, _ = document_text(job.elements)
-    job.chunks = await asyncio.to_thread(
-        chunk, job.elements, settings=app.settings.chunking, count_tokens=app.embedder.count_tokens
+    assert job.parsed is not None  # the stage before
+    elements = job.parsed.elements
+    job.text, _ = document_text(elements)
+    job.chunks, job.texts = await asyncio.to_thread(
+        passages_of, elements, job.name, settings=job.chunking, embedder=app.embedder
     )
-    job.elements = []
+    job.parsed = replace(job.parsed, elements=())
     if not job.chunks:
         raise ParseFailed(f"{job.file.filename!r} has no text")
-    job.texts = [text_to_embed(passage, job.name) for passage in job.chunks]
 
 
 async def index_one(app: App, batch: Batch, job: Job) -> None:
@@ -209,6 +232,7 @@ async def index_one(app: App, batch: Batch, job: Job) -> None:
         text=job.text,
         chunks=job.chunks,
         vectors=job.vectors,
+        document=job.document,
     )
     if not stored:
         job.lost = True

@@ -35,8 +35,9 @@ _KINDS: dict[str, ElementKind] = {"code": "code", "title": "title", "table": "ta
 class RaglineNodeParser(NodeParser):
     """Documents of text or Markdown to `TextNode`s; `node.text` is `document.text[start_char_idx:end_char_idx]`.
 
-    Metadata of a node: `heading` (the titles above it), `language` (ISO 639-1) and, where the document's metadata has
-    `page` or `page_label`, `page`. Nodes are linked to their document and to their neighbours.
+    Metadata of a node: `heading` (the titles above it), `language` (ISO 639-1), `kind` (what most of it is) and, where
+    they have one, `lead` (the headings of its table) and `page` (of the document's `page` or `page_label`). Nodes are
+    linked to their document and to their neighbours.
     """
 
     settings: Chunking = Field(default_factory=Chunking)
@@ -69,10 +70,12 @@ class RaglineNodeParser(NodeParser):
         nodes = build_nodes_from_splits([text[start:end] for start, end in spans], document, id_func=self.id_func)
         for node, passage, (start, end) in zip(nodes, chunks, spans, strict=True):
             node.start_char_idx, node.end_char_idx = start, end
-            node.metadata = {"heading": passage.heading, "language": passage.language}
+            node.metadata = {"heading": passage.heading, "language": passage.language, "kind": passage.kind}
+            if passage.lead:
+                node.metadata["lead"] = passage.lead
             if passage.page is not None:
                 node.metadata["page"] = passage.page
-            node.excluded_embed_metadata_keys = [*node.excluded_embed_metadata_keys, "language", "page"]
+            node.excluded_embed_metadata_keys = [*node.excluded_embed_metadata_keys, "language", "kind", "page"]
             yield node
 
 

@@ -2,98 +2,118 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import warnings
-import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from traceback import walk_tb
-from types import MappingProxyType
 
-from ragline.errors import Damaged, ParseFailed, RaglineError, Unavailable, UnsupportedFile
-from ragline.pipelines.parse_types import (
-    CODE,
-    DOCX,
-    EPUB,
-    ODT,
-    OLE,
-    PDF,
-    PPTX,
-    RTF,
-    SUPPORTED,
-    TEXT,
-    XLSX,
-    ZIPPED,
-    content_type_of,
-)
-from ragline.types import Element
+from ragline.errors import Damaged, OverLimit, ParseFailed, RaglineError, Unavailable, UnsupportedFile
+from ragline.pipelines.parse_types import OLE, SUPPORTED, ZIPPED, content_type_of
+from ragline.pipelines.readers.office.unlocked import check_zip
+from ragline.pipelines.readers.registry import PARTS, READERS, UNSTRUCTURED, function_at
+from ragline.pipelines.reading import MAX_DEPTH, MAX_NOTES, Options, Part, Reading, no_text, too_much_text
+from ragline.types import Element, Json, Parsed
 
-__all__ = ["SUPPORTED", "content_type_of", "document_text", "parse"]
+__all__ = ["SUPPORTED", "Options", "Part", "content_type_of", "document_text", "parse", "parts_of"]
 
 log = logging.getLogger(__name__)
 
-Reader = Callable[[Path], Iterable[Element]]
-
-_READERS: Mapping[str, str] = MappingProxyType(
-    {
-        PDF: "parse_pdf:pages",
-        DOCX: "parse_unstructured:docx",
-        PPTX: "parse_unstructured:pptx",
-        "text/markdown": "parse_unstructured:markdown",
-        "text/html": "parse_unstructured:html",
-        "message/rfc822": "parse_unstructured:mail",
-        EPUB: "parse_unstructured:epub",
-        ODT: "parse_unstructured:odt",
-        RTF: "parse_unstructured:rtf",
-        "text/x-rst": "parse_unstructured:rst",
-        "text/org": "parse_unstructured:org",
-        XLSX: "parse_tables:sheets",
-        "text/csv": "parse_tables:comma_separated",
-        "text/tab-separated-values": "parse_tables:tab_separated",
-        TEXT: "parse_text:plain",
-        CODE: "parse_text:code",
-        "application/json": "parse_data:json_document",
-        "application/x-ndjson": "parse_data:json_lines",
-        "application/xml": "parse_data:xml_document",
-    }
-)
-"""Content type to "module:function" beside this file, imported when the first file of the type comes."""
-
-MAX_UNZIPPED_BYTES = 1 << 30
-MAX_ZIP_RATIO = 200
-"""Limits of what a zip-based document says it unpacks to; the ratio counts above 10 MiB (real ones stay below 40)."""
+DEFAULT = Options()
 
 
-def parse(path: Path, name: str, content_type: str, *, max_chars: int) -> list[Element]:
-    """Return the elements of a file in reading order: at least one, none empty, at most `max_chars` characters in all.
+def parse(path: Path, name: str, content_type: str, *, options: Options = DEFAULT, part: Part | None = None) -> Parsed:
+    """Return what a file says, in reading order, or one `part` of it.
 
-    `name` is what the user calls the file; messages use it. Text beyond `max_chars` is left out and logged. Raises
-    ParseFailed for a file that is damaged, encrypted or without text, UnsupportedFile for a type with no reader.
-    Runs for seconds and trusts no file: call it in a worker.
+    `name` is what the user calls the file; messages use it. Raises ParseFailed for a file that is damaged, encrypted,
+    without text or over a limit, UnsupportedFile for a type with no reader, Damaged for what may be the fault of this
+    process. Runs for seconds and trusts no file: call it in a worker.
     """
+    reading = Reading(path, name, content_type, options, part)
+    with errors_named(name, content_type):
+        elements = read(reading)
+        if not elements and part is None:
+            raise ParseFailed(no_text(reading.notes))
+    about = {key: storable(value) for key, value in reading.about.items()}
+    return Parsed(elements, about, [storable_text(note) for note in shortened(reading.notes)])
+
+
+def parts_of(path: Path, name: str, content_type: str, *, options: Options = DEFAULT) -> list[Part]:
+    """Return the parts that a long document should be read in, in their order; none: it is read as one.
+
+    Raises as `parse`. Call it in a worker.
+    """
+    if (place := PARTS.get(content_type)) is None:
+        return []
+    with errors_named(name, content_type):
+        found: list[Part] = function_at(place)(Reading(path, name, content_type, options))
+    return found
+
+
+def read(reading: Reading) -> list[Element]:
+    """Return the elements by the reader that the options choose, none blank. Its errors lack the file's name."""
+    places = READERS.get(reading.content_type)
+    if places is None:
+        raise UnsupportedFile(
+            f"has the type {reading.content_type!r}, for which there is no reader; known: {', '.join(READERS)}"
+        )
+    check_bytes(reading)
+    if reading.options.engine == "fast":
+        places = places[:1]
+    elif reading.options.engine == "unstructured":
+        places = tuple(place for place in places if place.startswith(UNSTRUCTURED)) or places
+    for place in places[:-1]:
+        noted = len(reading.notes)
+        try:
+            return kept(function_at(place)(reading), reading.options.max_chars)
+        except (RaglineError, MemoryError, RecursionError):
+            raise
+        except Exception:  # the other library may be able to read what this one cannot
+            log.info("%s cannot read a file of type %s", place, reading.content_type, exc_info=True)
+            del reading.notes[noted:]
+    return kept(function_at(places[-1])(reading), reading.options.max_chars)
+
+
+def inner(reading: Reading, path: Path, name: str) -> Iterator[Element]:
+    """Yield the elements of a file inside the one that is read, its name before them as a title.
+
+    What cannot be read is noted and left out, with all of its elements; over a limit of the whole document, OverLimit
+    passes through.
+    """
+    reading.budget.take_member()
+    with path.open("rb") as file:
+        empty = not file.read(1)
+        file.seek(0)
+        try:
+            content_type = content_type_of(name, file)
+        except UnsupportedFile as error:
+            reading.note(str(error).partition(" Can be read: ")[0])
+            return
+    child = reading.child(path, name, content_type)
+    if empty:
+        child.note("is empty")
+        return
+    if child.depth > MAX_DEPTH:
+        child.note(f"lies more than {MAX_DEPTH} files deep and was not read")
+        return
     try:
-        reader = _reader(name, content_type)
-        _check_bytes(path, content_type)
-        with warnings.catch_warnings(action="ignore"):  # of libraries, about the file; nobody reads a worker's stderr
-            elements = _limited(reader(path), max_chars, name)
-    except RecursionError:
-        raise ParseFailed(f"{name!r} is nested too deeply to be read") from None
-    except ParseFailed as error:
-        raise ParseFailed(f"{name!r} {error}") from error
-    except (RaglineError, MemoryError):
+        with errors_named("", content_type):
+            elements = read(child)
+    except (OverLimit, Unavailable):
         raise
-    except Exception as error:  # a dozen libraries, each with errors of its own: all mean that the file is damaged
-        if while_importing(error):
-            log.warning("a reader could not be loaded for %s", content_type, exc_info=True)
-            raise Unavailable(f"the reader for {_kind(content_type)} could not be loaded; it is tried again") from error
-        log.warning("cannot read a file of type %s", content_type, exc_info=True)
-        raise Damaged(f"{name!r} is damaged or not really {_kind(content_type)}; it cannot be read") from error
-    if not elements:
-        hint = "; scanned pages need OCR, which this version does not do" if content_type == PDF else ""
-        raise ParseFailed(f"{name!r} has no text{hint}")
-    return elements
+    except RaglineError as error:
+        child.note(str(error).strip())
+        return
+    if elements:
+        yield Element(name, "title", level=1, member=child.member)
+    for element in elements:
+        yield replace(
+            element,
+            level=element.level + 1 if element.kind == "title" else 0,
+            member=element.member or child.member,
+        )
 
 
 def document_text(elements: Sequence[Element]) -> tuple[str, list[tuple[int, int]]]:
@@ -106,13 +126,28 @@ def document_text(elements: Sequence[Element]) -> tuple[str, list[tuple[int, int
     return "\n\n".join(element.text for element in elements), spans
 
 
-def _reader(name: str, content_type: str) -> Reader:
-    place = _READERS.get(content_type)
-    if place is None:
-        raise UnsupportedFile(f"{name!r}: no reader for the type {content_type!r}; known: {', '.join(_READERS)}")
-    module, function = place.split(":")
-    reader: Reader = getattr(importlib.import_module(f"ragline.pipelines.{module}"), function)
-    return reader
+@contextmanager
+def errors_named(name: str, content_type: str) -> Iterator[None]:
+    """Turn the errors of a dozen libraries into those of Ragline, which name the file."""
+    named = f"{name!r} " if name else ""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of libraries, about the file; nobody reads a worker's stderr
+            yield
+    except RecursionError:
+        raise ParseFailed(f"{named}is nested too deeply to be read") from None
+    except (ParseFailed, UnsupportedFile) as error:
+        raise type(error)(f"{named}{error}") from error
+    except (RaglineError, MemoryError):
+        raise
+    except Exception as error:  # all mean that the file is damaged
+        if while_importing(error):
+            log.warning("a reader could not be loaded for %s", content_type, exc_info=True)
+            raise Unavailable(f"the reader for {_kind(content_type)} could not be loaded; it is tried again") from error
+        log.info("cannot read a file of type %s", content_type, exc_info=True)
+        raise Damaged(
+            f"{named}is damaged or not really of the type {_kind(content_type)}, and cannot be read; "
+            "save it anew, or send it once more"
+        ) from error
 
 
 def while_importing(error: BaseException) -> bool:
@@ -120,41 +155,30 @@ def while_importing(error: BaseException) -> bool:
     return any(frame.f_code.co_filename.startswith("<frozen importlib") for frame, _ in walk_tb(error.__traceback__))
 
 
-def _check_bytes(path: Path, content_type: str) -> None:
-    """Raise ParseFailed for what needs no reader to see. Its text lacks the file's name."""
-    with path.open("rb") as file:
+def check_bytes(reading: Reading) -> None:
+    """Raise ParseFailed for what needs no reader to see, OverLimit for a zip bomb."""
+    with reading.path.open("rb") as file:
         head = file.read(8)
     if not head:
         raise ParseFailed("is empty")
-    if content_type not in ZIPPED:
+    if reading.content_type not in ZIPPED:
         return
-    if head == OLE:
-        raise ParseFailed("needs a password, or is from an Office before 2007; save it without one, in today's format")
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-    unzipped = sum(member.file_size for member in members)
-    zipped = sum(member.compress_size for member in members)
-    if unzipped > MAX_UNZIPPED_BYTES or (unzipped > 10 << 20 and unzipped > MAX_ZIP_RATIO * zipped):
-        raise ParseFailed(
-            f"unpacks to {unzipped >> 20} MiB, {unzipped // max(zipped, 1)} times its size, and is taken for a zip "
-            f"bomb; allowed are {MAX_UNZIPPED_BYTES >> 20} MiB and {MAX_ZIP_RATIO} times"
-        )
+    if head != OLE:  # a document of Office in such a container is encrypted, and checked when it is decrypted
+        check_zip(reading.path, reading.options)
 
 
-def _limited(elements: Iterable[Element], max_chars: int, name: str) -> list[Element]:
-    kept = []
+def kept(elements: Iterable[Element], max_chars: int) -> list[Element]:
+    """Return the elements that are not blank, as text that can be encoded. Raises OverLimit for too much text."""
+    found = []
     left = max_chars
-    for element in map(encodable, elements):
+    for element in map(storable_element, elements):
         if not element.text.strip():
             continue
-        if len(element.text) > left:
-            log.warning("text cut at %d characters", max_chars)
-            if text := element.text[:left].strip():
-                kept.append(Element(text, element.kind, element.level, element.page))
-            break
         left -= len(element.text)
-        kept.append(element)
-    return kept
+        if left < 0:
+            raise OverLimit(too_much_text(max_chars))
+        found.append(element)
+    return found
 
 
 def _kind(content_type: str) -> str:
@@ -162,10 +186,34 @@ def _kind(content_type: str) -> str:
     return suffix.lstrip(".").upper()
 
 
-def encodable(element: Element) -> Element:
-    """Replace lone surrogates, which JSON and mails can hold but neither UTF-8 nor a tokenizer takes."""
+def shortened(notes: Sequence[str]) -> list[str]:
+    """Return the notes, those over MAX_NOTES only counted."""
+    more = len(notes) - MAX_NOTES
+    return [*notes[:MAX_NOTES], *([f"and {more} more of the kind"] if more > 0 else [])]
+
+
+def storable_element(element: Element) -> Element:
+    """Make the texts of an element such that every store takes them."""
+    known = (element.text, element.member, element.html, element.sheet)
+    text, member, html, sheet = (None if each is None else storable_text(each) for each in known)
+    if (text, member, html, sheet) == known:
+        return element
+    return replace(element, text=text or "", member=member or "", html=html, sheet=sheet)
+
+
+def storable(value: Json) -> Json:
+    if isinstance(value, str):
+        return storable_text(value)
+    if isinstance(value, Mapping):
+        return {storable_text(key): storable(each) for key, each in value.items()}
+    return [storable(each) for each in value] if isinstance(value, Sequence) else value
+
+
+def storable_text(text: str) -> str:
+    """Replace lone surrogates, which UTF-8 has not, and leave out NUL, which PostgreSQL has not."""
+    text = text.replace("\0", "")
     try:
-        element.text.encode()
+        text.encode()
     except UnicodeEncodeError:
-        return replace(element, text=element.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    return element
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

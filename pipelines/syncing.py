@@ -71,7 +71,7 @@ async def opened_sync(
         ):
             yield it
         return
-    workers = Workers(settings.parsing)
+    workers = Workers(settings.parsing, home=settings.data_dir)
     source = open_source(
         chosen,
         folder=settings.data_dir / "sources" / name,

@@ -16,6 +16,7 @@ from ragline.connectors.embedders import open_embedder
 from ragline.connectors.embedders.protocol import Embedder
 from ragline.connectors.embedders.remembered import Remembered
 from ragline.connectors.fetch import Pages
+from ragline.connectors.made import check_made, making
 from ragline.connectors.models.embedded import EmbeddedBackend
 from ragline.connectors.models.embedded_ollama import EmbeddedOllama
 from ragline.connectors.models.extractive import Extractive
@@ -27,6 +28,8 @@ from ragline.connectors.models.openai import OpenAIBackend
 from ragline.connectors.models.protocol import ModelBackend
 from ragline.connectors.models.registry import ModelRegistry
 from ragline.connectors.records.store import Records, open_records
+from ragline.connectors.rerankers import open_reranker
+from ragline.connectors.rerankers.guarded import Guarded
 from ragline.connectors.sources.registry import check_source
 from ragline.connectors.vectors import open_vectors
 from ragline.connectors.vectors.protocol import VectorStore
@@ -67,6 +70,7 @@ class App(Stores):
     pages: Pages
     models: ModelRegistry
     embedded_ollama: OllamaRoute
+    reranker: Guarded | None = None
     locks: Locks = field(default_factory=Locks)
 
 
@@ -83,23 +87,26 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[App]:
+async def open_app(settings: Settings, *, moving: bool = False) -> AsyncIterator[App]:
     """Open an installation for the length of the block.
 
-    Raises SetupError where the data folder cannot be written, another process uses it, or a service is not there.
+    Raises SetupError where the data folder cannot be written, another process uses it, or a service is not there; and
+    where its passages were made with another embedding model, unless they are `moving` to this one.
     """
     check_sources(settings)
     data_dir = prepare_folder(settings.data_dir)
     async with AsyncExitStack() as stack:
         embedder = Remembered(await open_embedder(settings.embedder, folder=data_dir / "models"))
         stack.push_async_callback(embedder.close)
+        records = await open_records(settings.database, data_dir=data_dir)
+        stack.push_async_callback(records.close)
+        if not moving:
+            await check_made(settings, records, making(settings, embedder), folder=data_dir / "vectors")
         vectors = await open_vectors(
             settings.vectors, folder=data_dir / "vectors", model_id=embedder.model_id, dimension=embedder.dimension
         )
         stack.push_async_callback(vectors.close)
-        records = await open_records(settings.database, data_dir=data_dir)
-        stack.push_async_callback(records.close)
-        workers = Workers(settings.parsing)
+        workers = Workers(settings.parsing, home=data_dir)
         stack.push_async_callback(workers.close)
         pages = Pages(workers, max_bytes=settings.server.max_upload_bytes)
         stack.push_async_callback(pages.close)
@@ -107,6 +114,9 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
         stack.push_async_callback(embedded.close)
         models = open_models(settings, embedded)
         stack.push_async_callback(models.close)
+        reranker = await guarded(settings)
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
         blobs = open_blobs(settings.blobs, data_dir=data_dir)
         ollama = EmbeddedOllama(
             embedded, embedder, aliases=settings.models.aliases, embedding_name=settings.embedder.model
@@ -121,7 +131,14 @@ async def open_app(settings: Settings) -> AsyncIterator[App]:
             pages=pages,
             models=models,
             embedded_ollama=ollama,
+            reranker=reranker,
         )
+
+
+async def guarded(settings: Settings) -> Guarded | None:
+    """Return the reranker of the settings, if any. Raises SetupError."""
+    opened = await open_reranker(settings.reranker)
+    return None if opened is None else Guarded(opened, timeout_s=settings.reranker.timeout_s)
 
 
 def open_models(settings: Settings, embedded: EmbeddedBackend) -> ModelRegistry:

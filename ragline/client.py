@@ -15,7 +15,10 @@ from typing import Any, TypeVar
 
 import httpx
 
+from ragline import errors
 from ragline.errors import (
+    BackendError,
+    BackendTimeout,
     BadInput,
     Conflict,
     Forbidden,
@@ -26,6 +29,7 @@ from ragline.errors import (
     TooLarge,
     TooMany,
     Unavailable,
+    problems,
 )
 from ragline.types import Status
 
@@ -55,8 +59,13 @@ ERRORS: Mapping[int, type[RaglineError]] = {
     413: TooLarge,
     422: Invalid,
     429: TooMany,
+    502: BackendError,
     503: Unavailable,
+    504: BackendTimeout,
 }
+
+ERROR_NAME = "X-Ragline-Error"
+"""The header in which a server names the class of an error: several have the same status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +163,14 @@ class Client:
         found = await self._ask("GET", "/api/v1/files/", params={"sha256": sha256, "content": "false"})
         return [Stored(item["id"], item["filename"], Status(item["data"]["status"])) for item in found["items"]]
 
-    async def upload(self, path: Path, *, name: str, metadata: Mapping[str, str]) -> str:
+    async def upload(self, path: Path, *, name: str, metadata: Mapping[str, str], password: str | None = None) -> str:
         """Send a file and return its id; it is stored, and waits to be ingested. Raises OSError if it cannot be read.
 
         To be called through `patiently`, behind a look-up: after a connection broke the file may have been stored.
         """
+        form = {"metadata": json.dumps(metadata)} | ({"password": password} if password else {})
         with path.open("rb") as content:
-            sent = {"files": {"file": (name, content)}, "data": {"metadata": json.dumps(metadata)}}
+            sent = {"files": {"file": (name, content)}, "data": form}
             made = await self._once("POST", "/api/v1/files/", timeout_s=UPLOAD_TIMEOUT_S, **sent)
         return str(made["id"])
 
@@ -170,6 +180,10 @@ class Client:
             await self._ask("POST", f"/api/v1/files/{file_id}/process/retry")
         except Conflict:
             return  # somebody else was faster
+
+    async def unlock(self, file_id: str, password: str) -> None:
+        """Give a file the password that opens it; it is processed again."""
+        await self._ask("POST", f"/api/v1/files/{file_id}/password", json={"password": password})
 
     async def states(self, file_id: str) -> AsyncIterator[State]:
         """Give how far a file is, now and at each change, up to its end. Raises NotFound once it is deleted."""
@@ -183,6 +197,16 @@ class Client:
     async def collection(self, name: str) -> str:
         """Return the id of the user's collection of this name or id, made where there is none.
 
+        Raises Conflict as `known_collection` does.
+        """
+        if (known := await self.known_collection(name)) is not None:
+            return known
+        made = await self._ask("POST", "/api/v1/knowledge/create", json={"name": name, "description": ""})
+        return str(made["id"])
+
+    async def known_collection(self, name: str) -> str | None:
+        """Return the id of the user's collection of this name or id, None where there is none.
+
         Raises Conflict where the name could mean collections of several users and the key does not tell which.
         """
         found = [each for each in await self._collections(name) if name in (each["name"], each["id"])]
@@ -191,10 +215,7 @@ class Client:
         if len({each["user_id"] for each in own}) > 1:
             ids = ", ".join(each["id"] for each in own)
             raise Conflict(f"several users have a collection {name!r}: name it by its id, one of {ids}")
-        if own:
-            return str(min(own, key=lambda each: (each["created_at"], each["id"]))["id"])
-        made = await self._ask("POST", "/api/v1/knowledge/create", json={"name": name, "description": ""})
-        return str(made["id"])
+        return str(min(own, key=lambda each: (each["created_at"], each["id"]))["id"]) if own else None
 
     async def link(self, collection_id: str, file_ids: Sequence[str]) -> None:
         """Put files into a collection, all or none; once is enough."""
@@ -229,6 +250,11 @@ class Client:
         said = await self._ask("POST" if repair else "GET", "/api/v1/audit", timeout_s=AUDIT_TIMEOUT_S)
         findings = [Finding(each["kind"], each["id"], each["detail"], each["repaired"]) for each in said["findings"]]
         return Audit(findings, said["files"], said["chunks"], said["points"], said["blobs"], said["young"])
+
+    async def explain(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how a question is searched. Raises NotFound for a collection or file that the user cannot see."""
+        said: dict[str, Any] = await self._ask("POST", "/api/v1/retrieval/explain", json=dict(asked))
+        return said
 
     async def patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what `call` returns, called again as long as there is hope."""
@@ -317,15 +343,40 @@ def raise_error(answer: httpx.Response) -> None:
     """Raise the error that an answer is, Later where the server asks to come back."""
     if not answer.is_error:
         return
-    try:
-        detail = answer.json()["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = answer.reason_phrase
-    kind = ERRORS.get(answer.status_code)
+    detail = detail_of(answer)
+    kind = named_error(answer.headers.get(ERROR_NAME, "")) or ERRORS.get(answer.status_code)
     if kind is None:
         raise RaglineError(f"the server answered {answer.status_code}: {detail}")
-    error = kind(detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False))
+    error = kind(as_text(detail))
     wait = answer.headers.get("Retry-After", "")
     if isinstance(error, TooMany | Unavailable) and wait.isdecimal():
         raise Later(error, float(wait))
     raise error
+
+
+def named_error(name: str) -> type[RaglineError] | None:
+    """Return the class of this name in the tree of errors."""
+    kind = getattr(errors, name, None)
+    return kind if isinstance(kind, type) and issubclass(kind, RaglineError) else None
+
+
+def detail_of(answer: httpx.Response) -> Any:
+    """Return what an answer says of an error: Ragline's own, or what it passes on of a model server."""
+    try:
+        said = answer.json()
+    except ValueError:
+        return answer.reason_phrase
+    match said:
+        case {"detail": detail} | {"error": {"message": detail}} | {"error": str() as detail}:
+            return detail
+    return answer.reason_phrase
+
+
+def as_text(detail: Any) -> str:
+    """Return what a server says of an error as one line."""
+    match detail:
+        case str():
+            return detail
+        case [{"loc": list(), "msg": str()}, *_]:
+            return problems(detail)
+    return json.dumps(detail, ensure_ascii=False)

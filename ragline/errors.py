@@ -21,8 +21,8 @@ RaglineError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 
 class RaglineError(Exception):
@@ -72,6 +72,10 @@ class ParseFailed(RaglineError):
     status = 422
 
 
+class OverLimit(ParseFailed):
+    """Reading the file would take more than is allowed; the message names the limit and its setting."""
+
+
 class Damaged(ParseFailed):
     """A library failed on the file, for whatever reason: in a fresh process it may not."""
 
@@ -116,3 +120,12 @@ class ClientGone(RaglineError):
 
 class SetupError(RaglineError):
     pass
+
+
+def problems(found: Iterable[Mapping[str, Any]]) -> str:
+    """Return what pydantic found wrong, in a body or in arguments, as one line: `top_k: Input should be …; …`."""
+    return "; ".join(
+        f"{'.'.join(str(step) for step in each['loc'] if step != 'body') or 'body'}: "
+        f"{str(each['msg']).removeprefix('Value error, ')}"
+        for each in found
+    )

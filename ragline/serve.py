@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -13,6 +14,7 @@ import uvicorn
 
 from ragline.api.server import create_api, events_written
 from ragline.app import App, Stores, check_sources, open_app, prepare_folder
+from ragline.background import in_background
 from ragline.bootstrap import first_admin
 from ragline.config.environment import quiet_libraries
 from ragline.config.settings import Settings
@@ -24,6 +26,7 @@ from ragline.flows.scheduling import schedules
 from ragline.flows.sync_ends import ends_told
 from ragline.flows.watched import Watched
 from ragline.pipelines.forget import left_over
+from ragline.retrieval.calibrations import keep_calibrated
 from ragline.running import noted
 
 log = logging.getLogger(__name__)
@@ -72,6 +75,8 @@ async def serve(app: App, listener: socket.socket, prefect: PrefectServer | None
     api_url = prefect.api_url if prefect else None
     with noted(app.settings.data_dir, url=url, prefect_api_url=api_url, sources=sources):
         async with working(app, prefect), events_written(api):
+            gc.collect()
+            gc.freeze()  # what is there now stays; to look through it takes 0.1 s, in which nobody is answered
             await Server(config, app).serve(sockets=[listener])
 
 
@@ -84,8 +89,9 @@ async def working(app: App, prefect: PrefectServer | None) -> AsyncIterator[None
             await stack.enter_async_context(dispatching(app, prefect))
         else:
             await stack.enter_async_context(ingesting(app, watched(app, prefect) if prefect else None))
-            if prefect and app.settings.sources:
+            if prefect and (app.settings.sources or app.settings.evaluations):
                 await stack.enter_async_context(schedules(app, prefect))
+        await stack.enter_async_context(in_background(keep_calibrated(app)))
         await warn_of_sources(app)
         yield
 
@@ -95,6 +101,9 @@ async def warn_of_sources(stores: Stores) -> None:
     for name in await left_over(stores):
         log.warning("source %r is not in the settings any more; its files stay: see `ragline forget`", name)
     pool = stores.settings.prefect.work_pool
+    for one in stores.settings.evaluations:
+        if one.cron is not None and not stores.settings.prefect.enabled:
+            log.warning("evaluation %r does not run on time: prefect.enabled is off; call `ragline eval`", one.name)
     for source in stores.settings.sources:
         if not stores.settings.prefect.enabled and (source.watch or source.cron or source.interval_s):
             log.warning(

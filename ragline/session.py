@@ -2,84 +2,69 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import Unpack
 
 from ragline.app import App, open_app
 from ragline.bootstrap import first_admin
+from ragline.chatting import Asking, BlockingAsking
 from ragline.config.environment import quiet_libraries
 from ragline.config.load import load_settings
-from ragline.errors import BadInput, ParseFailed
+from ragline.errors import BadInput, ParseFailed, SetupError
 from ragline.flows.runner import ingesting
+from ragline.here import InProcess, references
 from ragline.pipelines.accept import accept
-from ragline.retrieval.answer import Question, answer, prepare, retrieve
-from ragline.retrieval.filters import of_metadata
+from ragline.pipelines.choices import change, chosen
+from ragline.place import Named
+from ragline.retrieval.answer import retrieve
 from ragline.retrieval.references import resolve
-from ragline.types import (
-    CollectionRecord,
-    CollectionRef,
-    Context,
-    FileRecord,
-    FileRef,
-    Ref,
-    Source,
-    Status,
-    TextRef,
-    UrlRef,
-    User,
-)
-
-if TYPE_CHECKING:
-    from anyio.from_thread import BlockingPortal
+from ragline.types import SOURCE_KEY, CollectionRecord, Context, FileRecord, Json, Status, User
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model said. `[n]` in `text` means the source with that number."""
-
-    text: str
-    sources: Sequence[Source]
-
-
-class Named(TypedDict, total=False):
-    """What a question is about; all of it together.
-
-    `collection` is a name, `texts` are texts by their names, `urls` pages of the public web. `metadata` filters files
-    and collection as in a chat (docs/references.md), `full` takes them whole instead of searching them.
-    """
-
-    files: Sequence[FileRecord]
-    collection: str | None
-    texts: Mapping[str, str]
-    urls: Sequence[str]
-    metadata: Mapping[str, object] | None
-    full: bool
-
-
-class Ragline:
+class Ragline(Asking):
     """An open installation, used as its administrator."""
 
     def __init__(self, app: App, user: User) -> None:
+        super().__init__(InProcess(app, user))
         self.app = app
         self._user = user
 
-    async def ingest(self, *paths: Path | str, collection: str | None = None) -> list[FileRecord]:
+    async def ingest(
+        self,
+        *paths: Path | str,
+        collection: str | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        password: str | None = None,
+    ) -> list[FileRecord]:
         """Ingest files and return them when all can be searched; `collection` is the name of one to put them into.
 
-        Raises UnsupportedFile or BadInput before anything is stored of the file in question, ParseFailed with the
-        reason when one could not be read; the others are in.
+        `metadata` is kept with each of them, for filters; `password` opens those that need one. Raises UnsupportedFile
+        or BadInput before anything is stored of the file in question, ParseFailed with the reason when one could not be
+        read; the others are in.
         """
+        if SOURCE_KEY in (metadata or {}):
+            raise BadInput(f"metadata: the key {SOURCE_KEY!r} is for files that a sync takes in")
+        try:
+            json.dumps(metadata, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"metadata: {error}; texts, numbers, true, false, lists and objects are stored") from error
         target = (await self.collection(collection)).id if collection is not None else None
         files = []
         for path in map(Path, paths):
             with path.open("rb") as content:
                 files.append(
                     await accept(
-                        self.app, self._user, name=path.name, content=content, metadata={}, collection_id=target
+                        self.app,
+                        self._user,
+                        name=path.name,
+                        content=content,
+                        metadata=metadata or {},
+                        collection_id=target,
+                        password=password,
                     )
                 )
         done = [await self._finished(file) for file in files]
@@ -87,33 +72,30 @@ class Ragline:
             raise ParseFailed("; ".join(f"{file.filename}: {file.error}" for file in failed))
         return done
 
-    async def collection(self, name: str) -> CollectionRecord:
-        """Return the collection of this name, made where there is none."""
-        return await self.app.records.collections.named(name, self._user)
+    async def collection(self, name: str, *, options: Mapping[str, object] | None = None) -> CollectionRecord:
+        """Return the collection of this name, made where there is none.
+
+        `options`, such as `{"chunking": {"profile": "qa"}}`, take the place of all it had; what is in it is read again
+        in the background, if that changes anything. Raises BadInput for what is no option.
+        """
+        collections = self.app.records.collections
+        found = await collections.named(name, self._user)
+        if options is None:
+            return found
+        await change(self.app, found, chosen(options))
+        return await collections.visible(found.id, self._user)
 
     async def retrieve(self, question: str, **named: Unpack[Named]) -> Context:
-        """Return what fits a question best. Raises BadInput where nothing is named, and what a chat would answer."""
-        refs = await self._refs(named)
+        """Return what a model would be given. Raises BadInput where nothing is named, and what a chat would answer."""
+        refs = await references(self.app, self._user, named)
         if not refs:
             raise BadInput("name what to search: files=…, collection=…, texts=… or urls=…")
         resolved = await resolve(self.app, refs, self._user)
         return await retrieve(self.app, question, resolved, max_tokens=self.app.settings.retrieval.context_tokens)
 
-    async def ask(self, question: str, *, model: str = "extractive", **named: Unpack[Named]) -> Answer:
-        """Return a model's answer from what is named. Raises NotFound for a model that no back end has."""
-        asked = Question(model, [{"role": "user", "content": question}], await self._refs(named))
-        prepared = await prepare(self.app, asked, self._user)
-        completion = await answer(prepared)
-        return Answer(text_of(completion), prepared.context.sources)
-
-    async def _refs(self, named: Named) -> list[Ref]:
-        metadata, full = named.get("metadata"), named.get("full", False)
-        where = of_metadata(metadata) if metadata else None
-        refs: list[Ref] = [FileRef(file.id, where, full) for file in named.get("files", ())]
-        if collection := named.get("collection"):
-            refs.append(CollectionRef((await self.collection(collection)).id, where, full))
-        refs += [TextRef(name, content) for name, content in named.get("texts", {}).items()]
-        return [*refs, *map(UrlRef, named.get("urls", ()))]
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return how long texts are in tokens of the embedding model, as `RaglineNodeParser` wants to know it."""
+        return self.app.embedder.count_tokens(texts)
 
     async def _finished(self, file: FileRecord) -> FileRecord:
         with self.app.records.changes.watching(file.id) as changed:
@@ -123,30 +105,33 @@ class Ragline:
         return file
 
 
-class BlockingRagline:
+class BlockingRagline(BlockingAsking):
     """`Ragline` for scripts: the same methods, each waits for its result."""
 
-    def __init__(self, rag: Ragline, portal: BlockingPortal) -> None:
+    def __init__(self, rag: Ragline) -> None:
+        super().__init__(rag.place, rag.loop)
+        self.app = rag.app
         self._rag = rag
-        self._portal = portal
 
-    def ingest(self, *paths: Path | str, collection: str | None = None) -> list[FileRecord]:
-        async def call() -> list[FileRecord]:
-            return await self._rag.ingest(*paths, collection=collection)
+    def ingest(
+        self,
+        *paths: Path | str,
+        collection: str | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        password: str | None = None,
+    ) -> list[FileRecord]:
+        return self.loop.wait(
+            lambda: self._rag.ingest(*paths, collection=collection, metadata=metadata, password=password)
+        )
 
-        return self._portal.call(call)
+    def collection(self, name: str, *, options: Mapping[str, object] | None = None) -> CollectionRecord:
+        return self.loop.wait(lambda: self._rag.collection(name, options=options))
 
     def retrieve(self, question: str, **named: Unpack[Named]) -> Context:
-        async def call() -> Context:
-            return await self._rag.retrieve(question, **named)
+        return self.loop.wait(lambda: self._rag.retrieve(question, **named))
 
-        return self._portal.call(call)
-
-    def ask(self, question: str, *, model: str = "extractive", **named: Unpack[Named]) -> Answer:
-        async def call() -> Answer:
-            return await self._rag.ask(question, model=model, **named)
-
-        return self._portal.call(call)
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._rag.count_tokens(texts)
 
 
 class open_ragline:
@@ -160,6 +145,12 @@ class open_ragline:
         self._settings = load_settings(arguments={"data_dir": data_dir, **settings})
         self._async = AsyncExitStack()
         self._sync = ExitStack()
+
+    def check_installed(self) -> None:
+        """Raise SetupError where there is nothing yet: who only asks must not make an empty installation."""
+        folder = self._settings.data_dir
+        if self._settings.database.url is None and not (folder / "ragline.db").exists():
+            raise SetupError(f"no installation in {str(folder)!r} (data_dir): ingest something first, or name another")
 
     async def __aenter__(self) -> Ragline:
         quiet_libraries()
@@ -182,17 +173,9 @@ class open_ragline:
             portal = stack.enter_context(start_blocking_portal())
             rag = stack.enter_context(portal.wrap_async_context_manager(self))
             self._sync = stack.pop_all()
-            return BlockingRagline(rag, portal)
+            return BlockingRagline(rag)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._sync.__exit__(kind, error, traceback)
-
-
-def text_of(completion: object) -> str:
-    """Return the text of an OpenAI completion; empty where the model only called tools."""
-    match completion:
-        case {"choices": [{"message": {"content": str(text)}}, *_]}:
-            return text
-    return ""

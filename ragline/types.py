@@ -109,7 +109,8 @@ class FileRecord:
     """A file as the records know it. Times are Unix seconds, `sha256` is of the bytes, `progress` runs from 0 to 1.
 
     `blob` is where the bytes lie; `version` names the passages that answer, None while there are none. `edited` is
-    where a text lies that somebody wrote in place of what was read from the bytes.
+    where a text lies that somebody wrote in place of what was read from the bytes. `document` holds the `about` and
+    `notes` of what was read; `password` opens the document and is sealed.
     """
 
     id: str
@@ -135,6 +136,8 @@ class FileRecord:
     created_at: int
     updated_at: int
     edited: str | None = None
+    document: Mapping[str, Json] = field(default_factory=dict)
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class CollectionRecord:
-    """A knowledge collection: a named set of files, of one owner, who may share it."""
+    """A knowledge collection: a named set of files, of one owner, who may share it.
+
+    `options` are the settings of parsing and chunking that are others for its files.
+    """
 
     id: str
     user_id: str
@@ -155,6 +161,26 @@ class CollectionRecord:
     description: str
     created_at: int
     updated_at: int
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The weight of meaning that finds best in a collection, told by questions made from its own passages.
+
+    `dense_weight` is None where it was too small to tell. `curve` is the mean nDCG@10 by weight, from 0 to 1 in equal
+    steps; `fusion` how scores were fused; `passages` the sample that was searched, `size` the collection at the time.
+    `noise_mean` and `noise_deviation` are of the cosines between the questions and all passages.
+    """
+
+    dense_weight: float | None
+    fusion: str
+    size: int = 0
+    questions: int = 0
+    passages: int = 0
+    curve: tuple[float, ...] = ()
+    noise_mean: float = 0.0
+    noise_deviation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,20 +270,48 @@ ElementKind = Literal["title", "text", "list", "table", "code"]
 class Element:
     """One piece of a parsed document in reading order.
 
-    `level` is the depth of a title from 1 (0 for other kinds); `page` counts from 1, None where the format has none.
+    `level` is the depth of a title from 1 (0 for other kinds); `page` counts from 1, None where the format has none;
+    it is the number of the slide in presentations. `member` is the path of the attachment or the file of an archive
+    that it is from, such as `lettre.eml/facture.pdf`; "" for the document itself.
+
+    Of a table `text` has one line for each row. `html` is its markup with one `<tr>` for each of these lines; `sheet`
+    names the sheet, `rows` are the numbers of the lines' rows in it, from 1, and `columns` its first and last column,
+    such as ("A", "F"); `headers` counts the lines at the beginning that are headings of the columns.
     """
 
     text: str
     kind: ElementKind = "text"
     level: int = 0
     page: int | None = None
+    member: str = ""
+    html: str | None = None
+    sheet: str | None = None
+    rows: tuple[int, ...] = ()
+    columns: tuple[str, str] | None = None
+    headers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What was read from a document: at least one element, none blank.
+
+    `about` is what the document says of itself: title, author, from, to, subject, date, pages. `notes` name what was
+    left out and why, in sentences for the user, such as `page 7 has no text that could be recognised`.
+    """
+
+    elements: Sequence[Element]
+    about: Mapping[str, Json] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A passage of a document: `text` is `document_text[start:end]`, offsets in characters.
 
-    `heading` is the path of titles above it joined with " › ", `page` counts from 1, `language` is ISO 639-1.
+    `heading` is the path of titles above it joined with " › ", `page` and `page_end` its first and last page, from 1,
+    `language` is ISO 639-1. `kind` is what most of it is. `member`, `sheet` are as of its elements; `cells` is its
+    range in the sheet, such as `A5:F9`; `html` the markup of its rows, where it is of a single table. `lead` is what it
+    cannot be understood without and does not contain: the headings of its table, or the question that it answers.
     """
 
     index: int
@@ -267,6 +321,13 @@ class Chunk:
     heading: str
     page: int | None
     language: str
+    page_end: int | None = None
+    kind: ElementKind = "text"
+    member: str = ""
+    sheet: str | None = None
+    cells: str | None = None
+    html: str | None = None
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,11 +352,44 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that a search found. `score` orders the hits of one search; `cosine` is comparable between searches."""
+    """A passage that a search found. `score` orders the hits of one search; `cosine` is comparable between searches.
+
+    `lexical` is its BM25 score, 0 where it has no word of the question; `relevance` estimates from both, from 0 to 1,
+    how likely it is that the passage has to do with the question.
+    """
 
     passage: Passage
     score: float
     cosine: float
+    lexical: float = 0.0
+    relevance: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of a search made of its candidates, best first, and how long it took.
+
+    `scores` has a number for each of `hits`, of this step's own kind; `note` says what the user should know of it.
+    """
+
+    name: str
+    hits: Sequence[Hit]
+    scores: Sequence[float]
+    seconds: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The hits of a search, best first, the steps that led to them, and notes for the user, such as what fell back.
+
+    `below` counts the hits that were left out as not relevant.
+    """
+
+    hits: Sequence[Hit] = ()
+    steps: Sequence[Step] = ()
+    notes: Sequence[str] = ()
+    below: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,13 +417,32 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A text that a model reads: one or more hits of source `number` with what surrounds them, as one passage."""
+
+    number: int
+    hit: Hit
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What a model is given to answer from. `left_out` counts the hits that did not fit into the token budget."""
+    """What a model is given to answer from. `left_out` counts the hits that it is not given.
+
+    They did not fit into the token budget, or say the same as another. `sources` are the hits as they were found, which
+    citations name; `shown` is what the model reads, in its order: the hits' texts with their surroundings, each
+    place once. `tokens` is its length in tokens of the embedding model. `below` counts hits that were left out as not
+    relevant; `notes` say what the user should know of the search; `searched` is what was searched for, where that is
+    not `question` itself.
+    """
 
     question: str
     sources: Sequence[Source] = ()
     tokens: int = 0
     left_out: int = 0
+    below: int = 0
+    notes: Sequence[str] = ()
+    searched: str = ""
+    shown: Sequence[Shown] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +502,7 @@ class ChatRequest:
 
     `body` is the client's JSON with `model` and `messages` replaced by ours and Ragline's own keys taken out; `context`
     is what was retrieved for it, already written into the messages (function models read it directly); `reach` is for
-    function models, too.
+    function models, too. `prompt_tokens` is an estimate of the messages' length, where they may be long.
     """
 
     model: str
@@ -397,3 +510,4 @@ class ChatRequest:
     context: Context | None = None
     language: str = "en"
     reach: Reach | None = None
+    prompt_tokens: int | None = None

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 
 from ragline.app import App
 from ragline.connectors.models.protocol import ModelBackend
 from ragline.language import language_of
+from ragline.retrieval.cited import cited, with_citations
+from ragline.retrieval.follow_up import Wanted, wanted
 from ragline.retrieval.gather import gather
-from ragline.retrieval.prompt import build, question_in
+from ragline.retrieval.messages import question_in
+from ragline.retrieval.prompt import build
 from ragline.retrieval.reach import UserReach, called_by
 from ragline.retrieval.references import Resolved, resolve
 from ragline.retrieval.sources import Sources, sources_of
+from ragline.retrieval.told import counted, events_counted, retrieval_of
 from ragline.retrieval.whole import Room
-from ragline.types import ChatRequest, Context, Json, Model, Ref, User
-
-CONTEXT_SHARE = 0.25
-"""Part of a model's window that passages may fill; the rest is for the prompt, the history and the answer."""
-FULL_SHARE = 0.5
-"""The same for documents that are asked for whole."""
+from ragline.retrieval.window import budget_of, prompt_tokens
+from ragline.types import ChatRequest, Context, Json, Ref, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A chat ready to be sent. `sources` is None where nothing was referenced."""
+    """A chat ready to be sent. `sources` is None where nothing was referenced; `checks`: what is cited is checked."""
 
     backend: ModelBackend
     request: ChatRequest
     context: Context
     sources: Sources | None
+    checks: bool = False
 
 
 async def prepare(app: App, question: Question, user: User, *, called: Sequence[str] = ()) -> Prepared:
@@ -56,58 +58,83 @@ async def prepare(app: App, question: Question, user: User, *, called: Sequence[
     asked = question_in(question.messages)
     language = language_of(asked)
     resolved = await resolve(app, question.refs, user)
+    referenced = bool(resolved.refs)
+    budget = await budget_of(
+        app,
+        backend,
+        model,
+        question.messages,
+        parameters=question.parameters,
+        language=language,
+        referenced=referenced,
+    )
+    wish = await wanted(app, question.messages, backend=backend, model=model, user=user) if referenced else Wanted("")
     gathered = await gather(
         app,
         asked,
         resolved,
-        max_tokens=context_budget(app, model),
-        room=room_for_whole(app, model),
+        max_tokens=budget.passages,
+        room=budget.room,
         limit=question.limit,
         least_score=question.least_score,
+        wish=wish,
     )
-    context = gathered.context
-    messages = build(context, question.messages, language=language)
+    notes = (*gathered.context.notes, budget.note) if budget.note else gathered.context.notes
+    context = replace(gathered.context, notes=notes)
+    messages = build(context, question.messages, language=language, searched=referenced and not context.left_out)
     request = ChatRequest(
         model=model.alias_of or model.id,
         body={**question.parameters, "model": model.alias_of or model.id, "messages": messages},
-        context=context if resolved.refs else None,
+        context=context if referenced else None,
         language=language,
+        prompt_tokens=prompt_tokens(budget, context),
         reach=UserReach(
             app, question, user, text=asked, called=(*called, called_by(backend.name, model.id)), prepare=prepare
         ),
     )
-    sources = await sources_of(app, gathered, resolved.refs) if resolved.refs else None
-    return Prepared(backend, request, context, sources)
+    sources = await sources_of(app, gathered, resolved.refs) if referenced else None
+    return Prepared(backend, request, context, sources, checks=referenced and app.settings.retrieval.check_citations)
 
 
 async def answer(prepared: Prepared) -> Mapping[str, Json]:
-    """Return the back end's whole answer, `sources` first where something was referenced."""
+    """Return the back end's whole answer, `sources` and `retrieval` first where something was referenced.
+
+    Then it has `citations`, too, if it is to be checked.
+    """
     completion = await prepared.backend.chat(prepared.request)
-    return completion if prepared.sources is None else {"sources": prepared.sources, **completion}
+    if prepared.sources is None:
+        return completion
+    usage = counted(completion.get("usage"), prepared.context)
+    whole = {**beginning(prepared), **completion, "usage": usage}
+    return await with_citations(whole, prepared.context) if prepared.checks else whole
 
 
 def stream(prepared: Prepared) -> AsyncGenerator[bytes, None]:
-    """Yield the back end's server-sent events as they come."""
-    return prepared.backend.stream_chat(prepared.request)
+    """Yield the back end's server-sent events as they come, with the tokens of the context in their `usage`.
+
+    Before the last comes one with `citations`, if the answer is to be checked.
+    """
+    events = prepared.backend.stream_chat(prepared.request)
+    if prepared.sources is None:
+        return events
+    events = with_tokens(events, prepared.context)
+    return cited(events, prepared.context) if prepared.checks else events
+
+
+async def with_tokens(events: AsyncGenerator[bytes, None], context: Context) -> AsyncGenerator[bytes, None]:
+    async with aclosing(events):
+        async for some in events:
+            yield events_counted(some, context)
+
+
+def beginning(prepared: Prepared) -> dict[str, Json]:
+    """Return what an answer with references begins with: `sources`, and `retrieval` on how they were found."""
+    if prepared.sources is None:
+        return {}
+    return {"sources": prepared.sources, "retrieval": retrieval_of(prepared.context)}
 
 
 async def retrieve(app: App, asked: str, resolved: Resolved, *, max_tokens: int) -> Context:
     """Return the context for a question. Raises as `gather` does."""
     room = Room(app.settings.retrieval.full_tokens)
     return (await gather(app, asked, resolved, max_tokens=max_tokens, room=room)).context
-
-
-def context_budget(app: App, model: Model) -> int:
-    """Return how many tokens of passages fit: the setting, or a share of the model's window where it is smaller."""
-    window = model.details.get("context_tokens")
-    limit = app.settings.retrieval.context_tokens
-    return min(limit, int(window * CONTEXT_SHARE)) if isinstance(window, int) else limit
-
-
-def room_for_whole(app: App, model: Model) -> Room:
-    """Return how many tokens of whole documents fit: the setting, or a share of the model's window if it is smaller."""
-    window = model.details.get("context_tokens")
-    room = Room(app.settings.retrieval.full_tokens)
-    if not isinstance(window, int) or int(window * FULL_SHARE) >= room.tokens:
-        return room
-    return Room(int(window * FULL_SHARE), f"{FULL_SHARE:.0%} of the {window} tokens that {model.id!r} reads")

@@ -15,12 +15,13 @@ from ragline.app import App
 from ragline.connectors.fetch import WebPage
 from ragline.errors import TooLarge
 from ragline.pipelines.names import MAX_NAME_CHARS
-from ragline.pipelines.parse import content_type_of, document_text, parse
+from ragline.pipelines.parse import content_type_of, document_text
+from ragline.pipelines.read import read_document
+from ragline.pipelines.reading import Options
 from ragline.types import Element, Ref, TextRef, UrlRef
 
 MAX_INLINE_CHARS = 500_000
 """Texts and pages of one chat together: to embed what such a text has takes some seconds, in every chat anew."""
-HEAD_BYTES = 8192
 TEXT_NAME = "text"
 """What a text without a name is called."""
 
@@ -90,20 +91,20 @@ def made(position: int, name: str, elements: Sequence[Element], content_type: st
     )
 
 
-async def parsed(app: App, page: WebPage) -> tuple[str, list[Element]]:
+async def parsed(app: App, page: WebPage) -> tuple[str, Sequence[Element]]:
     """Return the type of a page and what is in it, read in a worker as uploads are."""
     name = page.name[-MAX_NAME_CHARS:]
-    content_type = content_type_of(name, page.body.read(HEAD_BYTES))
-    limits = app.settings.parsing
+    content_type = await asyncio.to_thread(content_type_of, name, page.body)
+    options = Options.of(app.settings.parsing)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, None, "ragline-page-"))
     try:
         await asyncio.to_thread(write, page.body, folder / "page")
-        elements = await app.workers.run(
-            parse, folder / "page", name, content_type, max_chars=MAX_INLINE_CHARS + 1, timeout_s=limits.time_limit_s
+        found = await read_document(
+            app.workers, app.settings.parsing, folder / "page", name, content_type, options=options
         )
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-    return content_type, elements
+    return content_type, found.elements
 
 
 def write(body: BinaryIO, path: Path) -> None:

@@ -2,54 +2,57 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from typing import Protocol
 
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 
-from ragline.app import App
-from ragline.errors import BadInput
-from ragline.retrieval.search import search_in
-from ragline.types import CollectionRef, FileRef, Hit, Ref, User
+from ragline.matches import Match, Matches
+
+PLACE = ("file_id", "name", "page", "heading", "language", "kind")
+MORE = ("page_end", "member", "sheet", "cells", "html", "lead")
+
+
+class Retrieves(Protocol):
+    """Finds passages, for code that awaits and for code that does not: `ragline.Retriever`."""
+
+    async def aretrieve(self, question: str) -> Matches: ...
+
+    def retrieve(self, question: str) -> Matches: ...
 
 
 class RaglineRetriever(BaseRetriever):
-    """Finds passages of files and collections. Nodes carry `file_id`, `name`, `page`, `heading`; scores are cosines."""
+    """Finds what a `ragline.Retriever` does, in this process or on a server; `close` that one.
 
-    def __init__(self, app: App, user: User, refs: Sequence[Ref], *, limit: int | None = None) -> None:
+    Nodes carry `file_id`, `name`, `page`, `heading`, `language`, `kind`, what came with the file as metadata and, where
+    they have them, `page_end`, `member`, `sheet`, `cells`, `html` and `lead`. Their scores are estimates of relevance
+    from 0 to 1, which can be compared between searches; the order is that of the search.
+    """
+
+    def __init__(self, retriever: Retrieves) -> None:
         super().__init__()
-        if unfit := [ref.kind for ref in refs if not isinstance(ref, FileRef | CollectionRef) or ref.full]:
-            raise BadInput(f"a retriever searches files and collections, no reference of type {unfit[0]!r} or full")
-        self._app = app
-        self._user = user
-        self._refs = refs
-        self._limit = limit
+        self._retriever = retriever
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        """For use without an event loop. The App must not be bound to another one: prefer `aretrieve`."""
-        return asyncio.run(self._aretrieve(query_bundle))
+        return [node(match) for match in self._retriever.retrieve(query_bundle.query_str)]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = await search_in(self._app, self._refs, self._user, query_bundle.query_str, limit=self._limit)
-        return [node(hit) for hit in hits]
+        return [node(match) for match in await self._retriever.aretrieve(query_bundle.query_str)]
 
 
-def node(hit: Hit) -> NodeWithScore:
-    chunk = hit.passage.chunk
+def node(match: Match) -> NodeWithScore:
+    """Return a match as LlamaIndex has it."""
+    place = {name: getattr(match, name) for name in PLACE}
+    more = {name: said for name in MORE if (said := getattr(match, name))}
     return NodeWithScore(
         node=TextNode(
-            id_=hit.passage.id,
-            text=chunk.text,
-            start_char_idx=chunk.start,
-            end_char_idx=chunk.end,
-            metadata={
-                "file_id": hit.passage.file_id,
-                "name": hit.passage.name,
-                "page": chunk.page,
-                "heading": chunk.heading,
-                "language": chunk.language,
-            },
+            id_=match.passage_id,
+            text=match.text,
+            start_char_idx=match.start,
+            end_char_idx=match.end,
+            metadata={**match.metadata, **place, **more},
+            excluded_embed_metadata_keys=["html"],
+            excluded_llm_metadata_keys=["html"],
         ),
-        score=hit.cosine,
+        score=match.relevance,
     )

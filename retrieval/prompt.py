@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from xml.sax.saxutils import quoteattr
 
-from ragline.retrieval.context import join_neighbours
-from ragline.types import Context, Hit, Json, Source
+from ragline.retrieval.context import join_neighbours, readable
+from ragline.retrieval.fence import element
+from ragline.retrieval.messages import last_user
+from ragline.types import Chunk, Context, Hit, Json, Shown
 
 INSTRUCTIONS = {
     "en": (
@@ -22,21 +22,31 @@ INSTRUCTIONS = {
     ),
 }
 
-UNSEEN = r"[\s\u00ad\u180e\u200b-\u200f\u2060-\u206f\ufeff]*+"
-"""White space and characters without a width; all that are there at once, so that long runs take no time."""
+NOTHING_FOUND = {
+    "en": (
+        "The documents of this chat were searched for the message below, and no passage was found that has to do with "
+        "it. There are no sources: cite none, and do not answer as if there were. If it asks for facts, say first that "
+        "the documents hold nothing on it."
+    ),
+    "fr": (
+        "Les documents de cette conversation ont été parcourus pour le message ci-dessous, et aucun passage n'a été "
+        "trouvé qui s'y rapporte. Il n'y a pas de sources : n'en cite aucune et ne réponds pas comme s'il y en avait. "
+        "S'il demande des faits, dis d'abord que les documents ne contiennent rien à ce sujet."
+    ),
+}
 
-FENCE = re.compile(rf"<(?={UNSEEN}/?{UNSEEN}(?:source|context)\b)", re.IGNORECASE)
-"""What could open or close a fence inside a retrieved text."""
 
+def build(
+    context: Context, messages: Sequence[Mapping[str, Json]], *, language: str, searched: bool = False
+) -> list[Mapping[str, Json]]:
+    """Return the messages with the context before the text of the last user message.
 
-def build(context: Context, messages: Sequence[Mapping[str, Json]], *, language: str) -> list[Mapping[str, Json]]:
-    """Return the messages with the context before the text of the last user message; the same without sources."""
-    if not context.sources:
-        return list(messages)
+    Without sources they are the same; but where something was `searched`, the model is told that nothing was found.
+    """
     position = last_user(messages)
-    if position is None:
+    if position is None or not (context.sources or searched):
         return list(messages)
-    preface = f"{fenced(context)}\n\n{INSTRUCTIONS.get(language, INSTRUCTIONS['en'])}\n\n"
+    preface = f"{opening(context, language)}\n\n"
     message = messages[position]
     content = message.get("content")
     filled: Json
@@ -48,36 +58,38 @@ def build(context: Context, messages: Sequence[Mapping[str, Json]], *, language:
     return [*messages[:position], {**message, "content": filled}, *messages[position + 1 :]]
 
 
+def opening(context: Context, language: str) -> str:
+    """Return what stands before a question: its sources and what to do with them, or that there are none."""
+    if not context.sources:
+        return NOTHING_FOUND.get(language, NOTHING_FOUND["en"])
+    return f"{fenced(context)}\n\n{INSTRUCTIONS.get(language, INSTRUCTIONS['en'])}"
+
+
 def fenced(context: Context) -> str:
-    """Return the sources as text: an element a passage, numbered by document, with name, page and heading.
+    """Return the sources as text: an element a passage, numbered by document, with name, place and heading."""
+    shown = context.shown or [
+        Shown(source.number, hit) for source in context.sources for hit in join_neighbours(source.hits)
+    ]
+    return "\n".join(["<context>", *(passage(one.number, one.hit) for one in shown), "</context>"])
 
-    Passages that touch are shown as one, their overlap once.
-    """
-    passages = [passage(source, hit) for source in context.sources for hit in join_neighbours(source.hits)]
-    return "\n".join(["<context>", *passages, "</context>"])
 
-
-def passage(source: Source, hit: Hit) -> str:
+def passage(number: int, hit: Hit) -> str:
     chunk = hit.passage.chunk
-    attributes = f"id={quoteattr(str(source.number))} name={quoteattr(source.name)}"
-    if chunk.page is not None:
-        attributes += f" page={quoteattr(str(chunk.page))}"
-    if chunk.heading:
-        attributes += f" heading={quoteattr(chunk.heading)}"
-    return f"<source {attributes}>\n{FENCE.sub('&lt;', chunk.text)}\n</source>"
+    known: dict[str, str | None] = {
+        "id": str(number),
+        "name": hit.passage.name,
+        "member": chunk.member,
+        "page": pages(chunk),
+        "sheet": chunk.sheet,
+        "cells": chunk.cells,
+        "heading": chunk.heading,
+    }
+    attributes = {name: value or "" for name, value in known.items() if value or name == "name"}
+    return element("source", attributes, readable(chunk), code=chunk.kind == "code")
 
 
-def last_user(messages: Sequence[Mapping[str, Json]]) -> int | None:
-    """Return the position of the last message of the user."""
-    return next((i for i in reversed(range(len(messages))) if messages[i].get("role") == "user"), None)
-
-
-def question_in(messages: Sequence[Mapping[str, Json]]) -> str:
-    """Return the text of the last user message; parts that are not text are passed over."""
-    position = last_user(messages)
-    content = messages[position].get("content") if position is not None else None
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, Sequence) else ()
-    texts = [part.get("text") for part in parts if isinstance(part, Mapping) and part.get("type") == "text"]
-    return "\n".join(text for text in texts if isinstance(text, str))
+def pages(chunk: Chunk) -> str:
+    """Return the page of a passage, or its first and last, such as `3-4`."""
+    if chunk.page is None:
+        return ""
+    return str(chunk.page) if chunk.page_end in (None, chunk.page) else f"{chunk.page}-{chunk.page_end}"

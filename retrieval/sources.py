@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from ragline.app import App
+from ragline.retrieval.cited import passage_url
 from ragline.retrieval.gather import Gathered
 from ragline.types import CollectionRef, Context, FileRecord, FileRef, Hit, Json, Ref, Source, TextRef, UrlRef
 
@@ -100,7 +101,10 @@ def embedding_config(app: App) -> dict[str, Json]:
 
 
 def place(hit: Hit) -> dict[str, Json]:
-    """Return where a passage stands. `page` counts from 0 as clients expect, `page_label` is what is printed."""
+    """Return where a passage stands. `page` counts from 0 as clients expect, `page_label` is what is printed.
+
+    `page_end` counts as `page` does; `sheet`, `cells`, `member`, `html` and `lead` are there where it has them.
+    """
     passage, chunk = hit.passage, hit.passage.chunk
     known: dict[str, Json] = {
         "source": passage.name,
@@ -109,14 +113,20 @@ def place(hit: Hit) -> dict[str, Json]:
         "end_index": chunk.end,
         "heading": chunk.heading,
         "language": chunk.language,
+        "kind": chunk.kind,
         "passage_id": passage.id,
     }
-    return known if chunk.page is None else known | {"page": chunk.page - 1, "page_label": str(chunk.page)}
+    if chunk.page is not None:
+        last = chunk.page_end or chunk.page
+        known |= {"page": chunk.page - 1, "page_label": str(chunk.page), "page_end": last - 1}
+    more = {name: getattr(chunk, name) for name in ("sheet", "cells", "member", "html", "lead")}
+    return known | {name: value for name, value in more.items() if value}
 
 
 def of_file(hit: Hit, file: FileRecord | None) -> dict[str, Json]:
     """Return what the metadata of a passage says of its file; None: the file was deleted meanwhile."""
     owned: dict[str, Json] = {"file_id": hit.passage.file_id, "created_by": hit.passage.user_id}
+    owned["passage_url"] = passage_url(hit.passage)
     return owned if file is None else owned | contents(file.sha256, file.size_bytes, file.content_type)
 
 

@@ -80,5 +80,9 @@ async def count(app: App, text: str, *, most: int) -> int:
 def as_hit(text: str, *, file_id: str, version: str = "", user_id: str = "", name: str) -> Hit:
     """Return a whole text as if a search had found it, before everything else."""
     chunk = Chunk(index=0, text=text, start=0, end=len(text), heading="", page=None, language=language_of(text))
-    passage_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{file_id}\0{version}\0whole"))
-    return Hit(Passage(passage_id, file_id, version, user_id, name, chunk), score=FIRST, cosine=1.0)
+    return Hit(Passage(whole_id(file_id, version), file_id, version, user_id, name, chunk), score=FIRST, cosine=1.0)
+
+
+def whole_id(file_id: str, version: str) -> str:
+    """Return what the whole text of a file is called where passages have their ids."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{file_id}\0{version}\0whole"))

@@ -219,3 +219,16 @@ def test_colours_are_for_terminals(free_port: int) -> None:
     plain = CliRunner().invoke(main, ["check"]).output
     coloured = CliRunner().invoke(main, ["check"], color=True).output
     assert ("\x1b[" in plain, "\x1b[32mok" in coloured) == (False, True)
+
+
+def test_a_reranker_has_to_read(dead_url: str, free_port: int) -> None:
+    from tests.rerankers.loopback import Loopback
+
+    assert check(f"prefect.port = {free_port}")[1]["reranker"] == ("ok", "none (reranker.kind)")
+    with served(Loopback()) as url:
+        settings = f"prefect.port = {free_port}\nreranker.kind = 'http'\nreranker.model = 'words'\nreranker.url = "
+        code, parts = check(f"{settings}'{url}'")
+        assert (code, parts["reranker"][0]) == (0, "ok")
+        assert re.fullmatch(r"words reads, \d+ ms for two short passages", parts["reranker"][1])
+        code, parts = check(f"{settings}'{dead_url}'")
+    assert (code, parts["reranker"][0], "cannot be reached" in parts["reranker"][1]) == (1, "FAILS", True)

@@ -8,13 +8,15 @@ import random
 import re
 import time
 from collections.abc import Sequence
+from typing import get_args
 
 import pytest
 
-from ragline.config.settings import Chunking
-from ragline.pipelines.chunk import MAX_HEADING_CHARS, chunk, text_to_embed
+from ragline.config.settings import Chunking, Profile
+from ragline.pipelines.chunk import chunk
+from ragline.pipelines.chunking.embedded import MAX_HEADING_CHARS, text_to_embed
+from ragline.pipelines.chunking.pieces import CountTokens
 from ragline.pipelines.parse import document_text
-from ragline.pipelines.pieces import CountTokens
 from ragline.types import Chunk, Element, ElementKind
 
 
@@ -67,13 +69,20 @@ def random_document(seed: int) -> list[Element]:
         "\t",
         "👩‍👩‍👧",
         "\u3000",
+        "?",
+        "\nQ: ",
+        "\n- ",
+        " | ",
+        "}\n",
     ]
     elements = []
     for _ in range(dice.randrange(25)):
         kind = dice.choice(kinds)
         length = dice.choice([0, 1, 3, 8, 30, 200]) if kind != "title" else dice.choice([1, 2, 3, 30])
         text = "".join(dice.choice(signs) + dice.choice(["", " ", " "]) for _ in range(length))
-        elements.append(Element(text, kind, dice.randrange(4) if kind == "title" else 0, dice.choice([None, 1, 2])))
+        level, headers = (dice.randrange(4) if kind == "title" else 0), (dice.randrange(3) if kind == "table" else 0)
+        sheet = dice.choice([None, None, None, "été"])
+        elements.append(Element(text, kind, level, dice.choice([None, 1, 2]), sheet=sheet, headers=headers))
     return elements
 
 
@@ -82,7 +91,8 @@ def random_document(seed: int) -> list[Element]:
 def test_no_letter_is_lost_and_no_passage_is_too_long(seed: int, count_tokens: CountTokens) -> None:
     elements = random_document(seed)
     dice = random.Random(seed)
-    settings = Chunking(max_tokens=dice.choice([16, 24, 64]), overlap_tokens=dice.choice([0, 6, 100]))
+    profile: Profile = dice.choice(get_args(Profile))
+    settings = Chunking(profile=profile, max_tokens=dice.choice([16, 24, 64]), overlap_tokens=dice.choice([0, 6, 100]))
     text, _ = document_text(elements)
     chunks = chunk(elements, settings=settings, count_tokens=count_tokens)
     covered = bytearray(len(text))
@@ -212,9 +222,18 @@ def test_the_embedded_text_has_the_titles_that_the_passage_lacks() -> None:
     assert text_to_embed(second, "guide.md") == "Guide › Install\n" + second.text
 
 
+def test_the_name_stands_before_the_titles_and_neither_is_embedded_without_prefix() -> None:
+    elements = [title("Guide"), title("Install", 2), words(30, "a"), words(30, "b")]
+    second = cut(elements)[1]
+    assert text_to_embed(second, "notice de pose.md") == "notice de pose › Guide › Install\n" + second.text
+    assert text_to_embed(second, "notice de pose.md", prefix=False) == second.text
+    named = [title("Notice de pose"), words(30, "a"), words(30, "b")]
+    assert text_to_embed(cut(named)[1], "notice_de_pose.pdf") == "Notice de pose\n" + cut(named)[1].text
+
+
 @pytest.mark.parametrize(
     ("name", "heading"),
-    [("conditions_de-garantie 2023.pdf", "conditions de garantie\n"), ("aq00012.txt", ""), ("README", "")],
+    [("conditions_de-garantie 2023.pdf", "conditions de garantie 2023\n"), ("aq00012.txt", ""), ("README", "")],
 )
 def test_a_file_name_of_several_words_stands_in_for_titles(name: str, heading: str) -> None:
     (passage,) = cut([words(5)])
@@ -239,10 +258,19 @@ def test_the_heading_of_the_embedded_text_is_bounded_and_keeps_the_deepest_title
         pytest.param([Element("a | b\n" * 100_000, "table")], id="100k rows"),
         pytest.param([Element(" " * 1_000_000 + "a" + "\n" * 1_000_000)], id="2 MB of blanks"),
         pytest.param([Element("?! »" * 250_000)], id="250k signs that end sentences"),
+        pytest.param([Element("\n".join(" " * (n % 90) + "}" for n in range(30_000)), "code")], id="30k braces"),
+        pytest.param([Element("# x\n" * 100_000, "code")], id="100k comments"),
+        pytest.param([Element("\t" * 1_000_000 + "x", "code")], id="a million tabs"),
+        pytest.param([Element("- a\n" * 100_000, "list")], id="100k items"),
+        pytest.param([Element("question" + " " * 1_000_000)], id="a question of blanks"),
+        pytest.param([Element("Q: a ?\n" * 50_000)], id="50k questions"),
+        pytest.param([Element("a | b\n" * 20, "table", headers=2)] * 4_000, id="4k tables"),
+        pytest.param([Element("a" * 100_000 + " | b\nc | d", "table", headers=1)] * 10, id="wide headings"),
     ],
 )
-def test_time_grows_with_length_only(elements: list[Element]) -> None:
+@pytest.mark.parametrize("profile", get_args(Profile))
+def test_time_grows_with_length_only(elements: list[Element], profile: Profile) -> None:
     started = time.process_time()
-    chunks = chunk(elements, settings=Chunking(), count_tokens=count_quarters)
+    chunks = chunk(elements, settings=Chunking(profile=profile), count_tokens=count_quarters)
     assert chunks
     assert time.process_time() - started < 4

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from ragline.retrieval.context import assemble, join_neighbours
-from ragline.retrieval.prompt import build, question_in
+from ragline.retrieval.messages import question_in
+from ragline.retrieval.prompt import build
 from ragline.types import Chunk, Context, Hit, Json, Passage
 
 TEXT = "Alpha one. Beta two. Gamma three.\n\nDelta four."
@@ -32,12 +34,14 @@ def joined(hits: Sequence[Hit]) -> list[str]:
 
 def test_neighbours_are_one_text_in_the_place_of_the_better() -> None:
     hits = [hit("a", 35, 46, 0.9), hit("a", 11, 20, 0.8), hit("a", 0, 10, 0.7)]
-    assert joined(hits) == ["Delta four.", "Alpha one.\nBeta two."]
+    assert joined(hits) == ["Delta four.", "Alpha one. Beta two."]
     assert [found.score for found in join_neighbours(hits)] == [0.9, 0.8]
 
 
-def test_neighbours_on_two_pages_and_passages_of_two_files_stay_apart() -> None:
-    assert joined([hit("a", 0, 10, 0.9, page=1), hit("a", 11, 20, 0.8, page=2)]) == ["Alpha one.", "Beta two."]
+def test_neighbours_on_two_pages_are_one_text_of_both_and_passages_of_two_files_stay_apart() -> None:
+    [found] = join_neighbours([hit("a", 11, 20, 0.9, page=2), hit("a", 0, 10, 0.8, page=1)])
+    chunk = found.passage.chunk
+    assert (chunk.text, chunk.page, chunk.page_end, found.score) == ("Alpha one. Beta two.", 1, 2, 0.9)
     assert joined([hit("a", 0, 10, 0.9), hit("b", 11, 20, 0.8)]) == ["Alpha one.", "Beta two."]
 
 
@@ -72,9 +76,22 @@ def test_a_first_passage_over_the_budget_is_cut_at_a_word() -> None:
     assert texts(context) == [["Alpha one."]]
 
 
-def test_the_same_text_in_two_documents_is_shown_once() -> None:
-    context = assemble("?", [hit("a", 0, 10, 0.9), hit("b", 0, 10, 0.8)], max_tokens=100, count_tokens=words)
-    assert [source.file_id for source in context.sources] == ["a"]
+@pytest.mark.parametrize("other", ["Alpha one.", "ALPHA — one", " alpha\u00a0one!\n"])
+def test_passages_of_the_same_words_are_shown_once_and_counted_as_left_out(other: str) -> None:
+    twice = [hit("a", 0, 10, 0.9), hit("b", 0, len(other), 0.8, text=other)]
+    context = assemble("?", twice, max_tokens=100, count_tokens=words)
+    assert ([source.file_id for source in context.sources], context.left_out) == (["a"], 1)
+
+
+@pytest.mark.parametrize("other", ["Alpha 2024.", "Alpha one one.", "one Alpha."])
+def test_passages_of_other_numbers_or_words_are_not_the_same(other: str) -> None:
+    found = [hit("a", 0, 11, 0.9, text="Alpha 2023."), hit("b", 0, len(other), 0.8, text=other)]
+    assert len(assemble("?", found, max_tokens=100, count_tokens=words).sources) == 2
+
+
+def test_without_room_nothing_is_taken() -> None:
+    context = assemble("?", [hit("a", 0, 10, 0.9)], max_tokens=0, count_tokens=words)
+    assert (context.sources, context.left_out) == ([], 1)
 
 
 def test_no_hits_make_an_empty_context() -> None:
@@ -107,6 +124,16 @@ def test_system_message_history_and_the_users_words_stay() -> None:
 @pytest.mark.parametrize(("language", "words"), [("fr", "Réponds à la question"), ("en", "Answer the question")])
 def test_the_instructions_are_in_the_language_of_the_question(language: str, words: str) -> None:
     assert words in str(prompt("?", language=language)[3]["content"])
+
+
+@pytest.mark.parametrize(("language", "words"), [("fr", "aucun passage"), ("en", "no passage"), ("de", "no passage")])
+def test_a_model_is_told_that_nothing_was_found_where_something_was_searched(language: str, words: str) -> None:
+    messages: list[dict[str, Json]] = [{"role": "user", "content": "Pourquoi ?"}]
+    [told] = build(Context("Pourquoi ?"), messages, language=language, searched=True)
+    assert words in str(told["content"])
+    assert str(told["content"]).endswith("\n\nPourquoi ?")
+    assert "<source" not in str(told["content"])
+    assert build(Context("Pourquoi ?"), messages, language=language) == messages
 
 
 def test_parts_that_are_not_text_stay_as_they_are() -> None:
@@ -144,6 +171,53 @@ def test_a_name_cannot_leave_its_attribute() -> None:
     context = assemble("?", [evil], max_tokens=10, count_tokens=words)
     content = str(build(context, [{"role": "user", "content": "?"}], language="en")[0]["content"])
     assert content.count("<source ") == 1
+
+
+def row(cells: str, start: int, text: str, *, lead: str = "") -> Hit:
+    chunk = Chunk(
+        start,
+        text,
+        start,
+        start + len(text),
+        "Ventes",
+        1,
+        "fr",
+        page_end=2,
+        kind="table",
+        member='a".zip/été.xlsx',
+        sheet="Été <1>",
+        cells=cells,
+        html="<table></table>",
+        lead=lead,
+    )
+    return Hit(Passage(f"p{start}", "f", "v", "u", "a.zip", chunk), 0.9, 0.9)
+
+
+def test_a_model_is_told_the_place_in_the_document_and_the_headings_of_a_table() -> None:
+    found = [row("A5:C9", 100, "Orléans | 12", lead="Ville | <source> | Prix")]
+    context = assemble("?", found, max_tokens=9, count_tokens=words)
+    content = str(build(context, [{"role": "user", "content": "?"}], language="en")[0]["content"])
+    assert (
+        '<source id="1" name="a.zip" member=\'a".zip/été.xlsx\' page="1-2" sheet="Été &lt;1&gt;" cells="A5:C9" '
+        'heading="Ventes">\nVille | &lt;source> | Prix\nOrléans | 12\n</source>'
+    ) in content
+    assert context.tokens == 8
+
+
+def test_joined_rows_name_the_cells_of_both_and_a_cut_passage_none() -> None:
+    [both] = join_neighbours([row("A5:C9", 0, "Un | 1"), row("A10:C12", 7, "Deux | 2", lead="Nombre")])
+    chunk = both.passage.chunk
+    assert (chunk.text, chunk.cells, chunk.html, chunk.lead) == ("Un | 1\nDeux | 2", "A5:C12", None, "")
+    [[shown]] = [
+        source.hits for source in assemble("?", [row("A5", 0, "a b c d")], max_tokens=2, count_tokens=words).sources
+    ]
+    assert (shown.passage.chunk.text, shown.passage.chunk.cells, shown.passage.chunk.html) == ("a", None, None)
+
+
+def test_rows_of_two_sheets_stay_apart() -> None:
+    one, other = row("A1", 0, "Un | 1"), row("A2", 7, "Deux | 2")
+    away = replace(other, passage=replace(other.passage, chunk=replace(other.passage.chunk, sheet="Hiver")))
+    assert joined([one, away]) == ["Un | 1", "Deux | 2"]
 
 
 @pytest.mark.parametrize(

@@ -157,11 +157,13 @@ async def test_files_in_hand_wait_again_when_the_process_stops(tmp_path: Path, m
 
 
 async def test_the_llama_index_retriever_finds_what_was_ingested(tmp_path: Path, models_folder: Path) -> None:
-    from ragline.retrieval.llama_index import RaglineRetriever
-    from ragline.types import FileRef
+    from ragline.llama_index import RaglineRetriever
+    from ragline.retriever import Retriever
+    from ragline.session import Ragline
 
     async with opened(tmp_path, models_folder) as (app, admin, _), ingesting(app):
         file = await finished(app, await put(app, admin, "a.md", TEXT))
-        [node] = await RaglineRetriever(app, admin, [FileRef(file.id)]).aretrieve("How long is the warranty?")
+        retriever = RaglineRetriever(Retriever(Ragline(app, admin), files=[file]))
+        [node] = await retriever.aretrieve("How long is the warranty?")
         assert "27 months" in node.node.get_content()
         assert node.node.metadata["heading"] == "Pump"

@@ -26,7 +26,7 @@ TOKENIZER = "tokenizer.json"
 FALLBACK_TOKENS = 512
 OFFSET_POSITIONS = ("roberta", "xlm-roberta", "camembert", "mpnet")
 """Model types whose first two positions are never used."""
-_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
+INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 _UNSUPPORTED_MODULES = ("Dense", "CNN", "LSTM", "WordEmbeddings")  # they calculate something after the graph
 _LONGEST_NAME = 60
 
@@ -34,7 +34,7 @@ Config = Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
-class _Output:
+class Output:
     """An output of a graph: `rank` dimensions, the last of `size`, None where the graph leaves it open."""
 
     name: str
@@ -64,9 +64,9 @@ def read_folder(folder: Path, *, query_prefix: str = "", passage_prefix: str = "
     if graph is None or not (folder / TOKENIZER).is_file():
         raise SetupError(f"{str(folder)!r} is no model: {TOKENIZER} and one of {', '.join(GRAPHS)} must be there.")
     _check_modules(folder)
-    inputs, outputs = _head(graph)
+    inputs, outputs = head(graph)
     output, pooling = _choose_output(graph, outputs, _pooling(folder))
-    max_tokens = _max_tokens(folder)
+    max_tokens = longest_input(folder)
     recipe = f"{pooling} {output.name} {max_tokens} {passage_prefix}"
     return LocalModel(
         graph=graph,
@@ -82,7 +82,7 @@ def read_folder(folder: Path, *, query_prefix: str = "", passage_prefix: str = "
     )
 
 
-def _head(graph: Path) -> tuple[list[str], list[_Output]]:
+def head(graph: Path) -> tuple[list[str], list[Output]]:
     """Return the inputs and outputs that the graph declares."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # nor a package of stubs here
@@ -93,16 +93,16 @@ def _head(graph: Path) -> tuple[list[str], list[_Output]]:
         raise SetupError(damaged(graph, error)) from error
     constants = {constant.name for constant in declared.initializer}
     inputs = [value.name for value in declared.input if value.name not in constants]
-    if "input_ids" not in inputs or not set(inputs) <= _INPUTS:
-        raise SetupError(f"{str(graph)!r} asks for {inputs}: a sentence encoder takes {sorted(_INPUTS)} or fewer.")
+    if "input_ids" not in inputs or not set(inputs) <= INPUTS:
+        raise SetupError(f"{str(graph)!r} asks for {inputs}: a sentence encoder takes {sorted(INPUTS)} or fewer.")
     outputs = []
     for value in declared.output:
         sizes = value.type.tensor_type.shape.dim
-        outputs.append(_Output(value.name, len(sizes), (sizes[-1].dim_value or None) if sizes else None))
+        outputs.append(Output(value.name, len(sizes), (sizes[-1].dim_value or None) if sizes else None))
     return inputs, outputs
 
 
-def _choose_output(graph: Path, outputs: Sequence[_Output], pooling: Pooling) -> tuple[_Output, Pooling]:
+def _choose_output(graph: Path, outputs: Sequence[Output], pooling: Pooling) -> tuple[Output, Pooling]:
     """Ready sentence vectors if there are some; BERT's `pooler_output` was trained for something else."""
     ready = [out for out in outputs if out.rank == 2 and (out.name == "sentence_embedding" or len(outputs) == 1)]
     tokens = [out for out in outputs if out.rank == 3]
@@ -125,7 +125,7 @@ def _check_modules(folder: Path) -> None:
 def _pooling(folder: Path) -> Pooling:
     """Mean where nothing is said, as in sentence-transformers."""
     path = folder / "1_Pooling" / "config.json"
-    settings = _config(path)
+    settings = config_of(path)
     modes = {name.removeprefix("pooling_mode_") for name, on in settings.items() if on is True and "_mode_" in name}
     modes |= {str(settings["pooling_mode"])} if "pooling_mode" in settings else set()
     known: dict[frozenset[str], Pooling] = {
@@ -140,13 +140,13 @@ def _pooling(folder: Path) -> Pooling:
     return known[frozenset(modes)]
 
 
-def _max_tokens(folder: Path) -> int:
+def longest_input(folder: Path) -> int:
     """The least that a file names: what the model was tuned on, what its tokenizer cuts at, its table of positions."""
-    model = _config(folder / "config.json")
+    model = config_of(folder / "config.json")
     unused = 2 if model.get("model_type") in OFFSET_POSITIONS else 0
     named = [
-        _config(folder / "sentence_bert_config.json").get("max_seq_length"),
-        _config(folder / "tokenizer_config.json").get("model_max_length"),
+        config_of(folder / "sentence_bert_config.json").get("max_seq_length"),
+        config_of(folder / "tokenizer_config.json").get("model_max_length"),
     ]
     positions = model.get("max_position_embeddings")
     limits = [limit for limit in named if isinstance(limit, int) and limit > 0]
@@ -154,8 +154,8 @@ def _max_tokens(folder: Path) -> int:
     return min(limits, default=FALLBACK_TOKENS)
 
 
-def _dimension(folder: Path, output: _Output) -> int:
-    named = [output.size, *(_config(folder / "config.json").get(name) for name in ("hidden_size", "dim", "d_model"))]
+def _dimension(folder: Path, output: Output) -> int:
+    named = [output.size, *(config_of(folder / "config.json").get(name) for name in ("hidden_size", "dim", "d_model"))]
     sizes = [size for size in named if isinstance(size, int) and size > 0]
     if not sizes:
         raise SetupError(f"{str(folder)!r}: neither the graph nor config.json's hidden_size tells the vectors' size.")
@@ -180,7 +180,7 @@ def _load_reader(path: Path) -> Reader:
         raise SetupError(damaged(path, error)) from error
 
 
-def _config(path: Path) -> Config:
+def config_of(path: Path) -> Config:
     """Return the file's settings, none where it is not there."""
     settings = _json(path) if path.is_file() else {}
     if not isinstance(settings, dict):

@@ -122,7 +122,7 @@ class LocalEmbedder:
                 windows += parts
                 owners += [owner] * len(parts)
         vectors = np.empty((len(windows), self.dimension), np.float32)
-        for rows in _calls([len(window) for window in windows], self._batch_size, self._call_tokens):
+        for rows in calls([len(window) for window in windows], self._batch_size, self._call_tokens):
             batch = [windows[row] for row in rows]
             vectors[rows] = await self._turns.run(urgency, partial(self._calculate, batch))
         return merge(vectors, owners, [len(window) for window in windows], count=len(texts))
@@ -181,7 +181,7 @@ def _pooled(values: npt.NDArray[np.float32], mask: Tokens, pooling: Pooling) -> 
     return mean.astype(np.float32)
 
 
-def _calls(lengths: Sequence[int], most_texts: int, most_tokens: int) -> list[list[int]]:
+def calls(lengths: Sequence[int], most_texts: int, most_tokens: int) -> list[list[int]]:
     """Return which rows are calculated together: of similar length, so that little is spent on padding."""
     calls: list[list[int]] = []
     longest = 0

@@ -26,6 +26,9 @@ WORTH_QUOTING = 0.6
 RANK_WEIGHT = 0.15
 """How much the first hit's place counts beside the share of the question's words, which runs from 0 to 1."""
 
+WORTH_OF_EARLIER = 0.5
+"""How much the words of earlier questions count, where the question needs them."""
+
 SAME_SENTENCE = 0.8
 """Two sentences with so large a share of their words in common are one: overlapping passages repeat each other."""
 
@@ -90,7 +93,7 @@ class Sentence:
 def best_sentences(context: Context) -> list[Sentence]:
     """Return at most `MAX_QUOTES` sentences that answer the question, best first; one where none shares a word."""
     candidates = _candidates(context)
-    scores = _scores(context.question, candidates)
+    scores = _scores(context.question, candidates, beside=context.searched)
     order = sorted(range(len(candidates)), key=lambda at: (-scores[at], candidates[at].rank, at))
     chosen: list[Sentence] = []
     for at in order:
@@ -128,14 +131,18 @@ def _candidates(context: Context) -> list[Sentence]:
     return [sentence for sentence in found if len(sentence.text.split()) >= MIN_WORDS] or found
 
 
-def _scores(question: str, sentences: Sequence[Sentence]) -> list[float]:
-    """Return each sentence's share of the question's words, the rare ones counting more, plus a little for its rank."""
+def _scores(question: str, sentences: Sequence[Sentence], *, beside: str = "") -> list[float]:
+    """Return each sentence's share of the question's words, the rare ones counting more, plus a little for its rank.
+
+    The words of `beside`, what was searched for with the question, count half.
+    """
     from ragline.connectors.vectors.bm25 import passage_vector, query_vector
 
-    asked = set(query_vector(question[:MAX_QUESTION_CHARS]).indices)
-    words = [asked.intersection(passage_vector(each.text, each.language).indices) for each in sentences]
+    counts = dict.fromkeys(query_vector(beside[:MAX_QUESTION_CHARS]).indices, WORTH_OF_EARLIER)
+    counts |= dict.fromkeys(query_vector(question[:MAX_QUESTION_CHARS]).indices, 1.0)
+    words = [counts.keys() & passage_vector(each.text, each.language).indices for each in sentences]
     seen_in = Counter(word for found in words for word in found)
-    rarity = {word: math.log1p(len(sentences) / count) for word, count in seen_in.items()}
+    rarity = {word: counts[word] * math.log1p(len(sentences) / count) for word, count in seen_in.items()}
     most = sum(rarity.values()) or 1.0
     return [
         sum(rarity[word] for word in found) / most + RANK_WEIGHT / (1 + sentence.rank)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -13,12 +15,19 @@ from ollama import AsyncClient, ResponseError
 from ragline.config.settings import Connection
 from ragline.connectors.models import ollama_chat
 from ragline.connectors.models.forward import Forwarded, Vectors, once, passed_on
+from ragline.connectors.models.ollama_window import UNKNOWN, Window, window_in
 from ragline.connectors.models.openai_wire import DONE, chunk_event, completion, new_id
 from ragline.connectors.models.upstream import Upstream, dump
 from ragline.errors import BackendError, BadInput
 from ragline.types import ChatRequest, Json, Model
 
 USUAL_URL = "http://127.0.0.1:11434"
+WINDOW_TTL_S = 600.0
+"""A model may be made anew under its name."""
+SHOW_TIMEOUT_S = 5.0
+MOST_WINDOWS = 1000
+
+log = logging.getLogger(__name__)
 
 
 class OllamaBackend:
@@ -31,6 +40,7 @@ class OllamaBackend:
     def __init__(self, connection: Connection) -> None:
         """Raise SetupError when the connection's url is not one."""
         self.name = connection.name
+        self._windows: dict[str, tuple[float, Window]] = {}
         connection = connection.model_copy(update={"url": connection.url or USUAL_URL})
         self._server = Upstream(connection, example_url=USUAL_URL)
         self._client = AsyncClient(
@@ -57,7 +67,7 @@ class OllamaBackend:
         ]
 
     async def chat(self, request: ChatRequest) -> Mapping[str, Json]:
-        answer = await self._server.ask("POST", "/api/chat", ollama_chat.chat_body(request, stream=False))
+        answer = await self._server.ask("POST", "/api/chat", await self._body(request, stream=False))
         message = self._message(answer)
         extra = ollama_chat.answer_extra(message)
         return completion(
@@ -74,7 +84,7 @@ class OllamaBackend:
         id, created, model = new_id(), int(time.time()), request.model
         role: dict[str, Json] = {"role": "assistant"}
         calls = 0
-        lines = self._lines("/api/chat", dump(ollama_chat.chat_body(request, stream=True)))
+        lines = self._lines("/api/chat", dump(await self._body(request, stream=True)))
         try:
             async for line in lines:
                 message = self._message(line)
@@ -93,6 +103,10 @@ class OllamaBackend:
         finally:
             await lines.aclose()
         raise BackendError(f"{self._server.label}: ended the answer of {model!r} before it was done")
+
+    async def window(self, model: str) -> int | None:
+        """Return how many tokens a model can read; None where Ollama does not say it."""
+        return (await self._window(model)).most
 
     async def embeddings(self, model: str, texts: list[str]) -> list[list[float]]:
         if not texts:
@@ -128,6 +142,26 @@ class OllamaBackend:
     async def close(self) -> None:
         await self._server.close()
         await self._client.close()  # type: ignore[no-untyped-call]  # not annotated there
+
+    async def _body(self, request: ChatRequest, *, stream: bool) -> dict[str, Json]:
+        window = await self._window(request.model) if request.prompt_tokens is not None else UNKNOWN
+        return ollama_chat.chat_body(request, stream=stream, window=window)
+
+    async def _window(self, model: str) -> Window:
+        """Ask Ollama once for a model's window; what it said is kept for WINDOW_TTL_S, also that it said nothing."""
+        known = self._windows.get(model)
+        if known is not None and time.monotonic() - known[0] < WINDOW_TTL_S:
+            return known[1]
+        window = UNKNOWN
+        try:
+            async with asyncio.timeout(SHOW_TIMEOUT_S):
+                window = window_in(await self._server.ask("POST", "/api/show", {"model": model}))
+        except (TimeoutError, BackendError) as error:
+            log.info("no window known of model=%.100r: %s", model, error or "silence")
+        if len(self._windows) >= MOST_WINDOWS:
+            self._windows.clear()
+        self._windows[model] = (time.monotonic(), window)
+        return window
 
     async def _lines(self, path: str, body: bytes) -> AsyncGenerator[dict[str, Json], None]:
         """Yield the JSON objects of a stream, one a line. Raises BackendError for one that reports an error."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from ragline.connectors.models.ollama_window import UNKNOWN, Window, context_length
 from ragline.connectors.models.openai_wire import new_id
 from ragline.errors import Invalid
 from ragline.types import ChatRequest, Json
@@ -37,10 +38,11 @@ SAME_OPTIONS = frozenset(
 SAME_KEYS = ("tools", "think", "keep_alive", "logprobs", "top_logprobs")
 
 
-def chat_body(request: ChatRequest, *, stream: bool) -> dict[str, Json]:
+def chat_body(request: ChatRequest, *, stream: bool, window: Window = UNKNOWN) -> dict[str, Json]:
     """Return the body of Ollama's `/api/chat`. Raises Invalid for content that Ollama cannot take.
 
-    What Ollama has no word for (`user`, `n`, `logit_bias` and the like) is left out.
+    What Ollama has no word for (`user`, `n`, `logit_bias` and the like) is left out. Where the messages may be long,
+    `num_ctx` is so large that Ollama cuts nothing away, as far as the model's window allows.
     """
     asked = request.body
     body: dict[str, Json] = {
@@ -51,7 +53,10 @@ def chat_body(request: ChatRequest, *, stream: bool) -> dict[str, Json]:
     }
     if asked.get("tool_choice") == "none":
         body.pop("tools", None)
-    if chosen := options(asked):
+    chosen = options(asked)
+    if request.prompt_tokens is not None:
+        chosen["num_ctx"] = context_length(request.prompt_tokens, chosen, window)
+    if chosen:
         body["options"] = chosen
     if wanted := answer_format(asked.get("response_format")):
         body["format"] = wanted

@@ -39,3 +39,11 @@ class InProcess(Protocol):
 
     @property
     def list_ttl_s(self) -> float: ...
+
+
+@runtime_checkable
+class Windowed(Protocol):
+    """A back end that can be asked how much its models read at once."""
+
+    async def window(self, model: str) -> int | None:
+        """Return a model's window in tokens, None where the back end does not say it. Raises nothing."""

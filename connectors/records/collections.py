@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, select, update
@@ -17,7 +17,7 @@ from ragline.connectors.records.portions import portions
 from ragline.connectors.records.rights import owned_collections, readable_collections, writable_collections
 from ragline.connectors.records.tables import collections, files, memberships
 from ragline.errors import Forbidden, NotFound
-from ragline.types import CollectionRecord, User
+from ragline.types import CollectionRecord, Json, User
 
 OF_FILE = select(memberships.c.collection_id).where(memberships.c.file_id == bindparam("file_id"))
 
@@ -27,15 +27,18 @@ class Collections:
         self._engine = engine
         self._changes = changes
 
-    async def add(self, *, user_id: str, name: str, description: str) -> CollectionRecord:
+    async def add(
+        self, *, user_id: str, name: str, description: str, options: Mapping[str, Json] | None = None
+    ) -> CollectionRecord:
         """Add an empty collection; names need not be unique."""
         now = int(time.time())
-        record = CollectionRecord(str(uuid.uuid4()), user_id, name, description, now, now)
+        record = CollectionRecord(str(uuid.uuid4()), user_id, name, description, now, now, dict(options or {}))
         row = {
             "id": record.id,
             "user_id": user_id,
             "name": name,
             "description": description,
+            "options": record.options or None,
             "created_at": now,
             "updated_at": now,
         }
@@ -126,6 +129,12 @@ class Collections:
     async def update(self, collection_id: str, *, name: str, description: str) -> None:
         """Give a collection another name and description; one that is gone stays gone."""
         new = {"name": name, "description": description, "updated_at": int(time.time())}
+        async with self._engine.begin() as connection:
+            await connection.execute(update(collections).where(collections.c.id == collection_id).values(new))
+
+    async def choose(self, collection_id: str, options: Mapping[str, Json]) -> None:
+        """Give a collection other options, in place of all it had."""
+        new = {"options": dict(options) or None, "updated_at": int(time.time())}
         async with self._engine.begin() as connection:
             await connection.execute(update(collections).where(collections.c.id == collection_id).values(new))
 
@@ -237,4 +246,6 @@ def shortened(ids: Sequence[str]) -> str:
 
 
 def to_collection(row: Row[Any]) -> CollectionRecord:
-    return CollectionRecord(row.id, row.user_id, row.name, row.description, row.created_at, row.updated_at)
+    return CollectionRecord(
+        row.id, row.user_id, row.name, row.description, row.created_at, row.updated_at, row.options or {}
+    )

@@ -84,6 +84,12 @@ class Embeddings:
                 deleted += (await connection.execute(unused)).rowcount
         return deleted
 
+    async def drop_model(self, model_id: str) -> int:
+        """Delete all vectors of a model, needed or not, and return how many there were."""
+        async with self._engine.begin() as connection:
+            await connection.execute(delete(text_uses).where(text_uses.c.model_id == model_id))
+            return (await connection.execute(delete(embeddings).where(embeddings.c.model_id == model_id))).rowcount
+
     async def unused(self, *, repair: bool = False) -> int:
         """Return how many vectors no file needs, there or just going; with `repair` they are deleted."""
         living = union_all(select(files.c.id), select(removals.c.file_id))

@@ -57,4 +57,6 @@ def to_file(row: Row[Any]) -> FileRecord:
         created_at=row.created_at,
         updated_at=row.updated_at,
         edited=row.edited,
+        document=row.document or {},
+        password=row.password,
     )

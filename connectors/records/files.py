@@ -43,10 +43,11 @@ class Files:
         directory_id: str | None = None,
         waits: bool = True,
         room: Room | None = None,
+        password: str | None = None,
     ) -> FileRecord:
         """Add a file that waits to be ingested, into a collection where one is named. Its bytes must be stored.
 
-        Unless it `waits`, it is only kept until somebody asks for it.
+        Unless it `waits`, it is only kept until somebody asks for it. `password` is sealed.
 
         Raises IntegrityError, and adds nothing, when the collection or the directory has gone meanwhile; TooLarge when
         the user has no `room` for it.
@@ -63,6 +64,7 @@ class Files:
             "metadata": dict(metadata),
             "chunk_count": 0,
             "untidy": 0,
+            "password": password,
             "created_at": int(now),
             "updated_at": int(now),
             **(FRESH if waits else FRESH | {"stage": "stored"}),
@@ -80,15 +82,26 @@ class Files:
         return to_file(added)
 
     async def replace(
-        self, file_id: str, *, content_type: str, size_bytes: int, sha256: str, blob: str
+        self,
+        file_id: str,
+        *,
+        content_type: str,
+        size_bytes: int,
+        sha256: str,
+        blob: str,
+        password: str | None = None,
     ) -> FileRecord | None:
         """Give a file new bytes, which wait to be ingested, and return it as it was before; None when it has gone.
 
         Work on the old bytes loses its lease. The version that answers goes on to answer until the new one is in. A
-        text that somebody wrote for the old bytes counts no more.
+        text that somebody wrote for the old bytes counts no more, nor does their password.
         """
         new = {"content_type": content_type, "size_bytes": size_bytes, "sha256": sha256, "blob": blob}
-        return await self._renew(file_id, **new, edited=None)
+        return await self._renew(file_id, **new, edited=None, password=password)
+
+    async def unlock(self, file_id: str, password: str) -> bool:
+        """Let a file be ingested with a password, which is sealed; otherwise as `replace` does. False: it has gone."""
+        return await self._renew(file_id, password=password) is not None
 
     async def edit(self, file_id: str, edited: str) -> FileRecord | None:
         """Let a file be ingested from a text that lies here, not from its bytes; otherwise as `replace` does."""

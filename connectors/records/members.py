@@ -6,18 +6,18 @@ import fnmatch
 import json
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.files import to_file
 from ragline.connectors.records.portions import portions
 from ragline.connectors.records.rights import readable_collections
 from ragline.connectors.records.tables import collections, files, memberships
-from ragline.types import FileRecord, Status, User
+from ragline.types import FileRecord, Json, Status, User
 
 READ_SIZE = 500
 """Rows between which the event loop gets its turn."""
@@ -32,6 +32,14 @@ class Placed:
 
     file: FileRecord
     directory_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The collection that a file was put into first, and its options."""
+
+    collection_id: str
+    options: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,33 @@ class Members:
                 )
                 found += await connection.scalars(query)
         return found
+
+    async def homes(self, file_ids: Collection[str]) -> dict[str, Home]:
+        """Return the home of each of these files; those in no collection are left out."""
+        columns = memberships.c.file_id, collections.c.id, collections.c.options
+        query = select(*columns).join_from(memberships, collections)
+        homes: dict[str, Home] = {}
+        async with self._engine.connect() as connection:
+            for some in portions(list(file_ids)):
+                chosen = query.where(memberships.c.file_id.in_(some))
+                ordered = chosen.order_by(memberships.c.created_at, memberships.c.collection_id)
+                for row in await connection.execute(ordered):
+                    homes.setdefault(row.file_id, Home(row.id, row.options or {}))
+        return homes
+
+    async def at_home(self, collection_id: str) -> list[str]:
+        """Return the ids of the files that were put into this collection first."""
+        others = memberships.alias()
+        earlier = or_(
+            others.c.created_at < memberships.c.created_at,
+            and_(
+                others.c.created_at == memberships.c.created_at,
+                others.c.collection_id < memberships.c.collection_id,
+            ),
+        )
+        elsewhere = exists().where(others.c.file_id == memberships.c.file_id, earlier)
+        query = select(memberships.c.file_id).where(memberships.c.collection_id == collection_id, ~elsewhere)
+        return [row.file_id async for rows in self._read(query) for row in rows]
 
     async def visible_through(self, file_ids: Collection[str], user: User) -> set[str]:
         """Return the collections that this user may see and that have any of these files."""

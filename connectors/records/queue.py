@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ragline.connectors.records.changes import QUEUE, Changes
 from ragline.connectors.records.files import FRESH, QUEUED, to_file
+from ragline.connectors.records.portions import portions
 from ragline.connectors.records.tables import files
-from ragline.types import Claim, Failure, FileRecord, Lane, Stage, Status
+from ragline.types import Claim, Failure, FileRecord, Json, Lane, Stage, Status
 
 LEASE_S = 60.0
 """How long a claim holds without a heartbeat."""
@@ -137,7 +138,14 @@ class Queue:
         return set(await self._change(held, stage=stage, progress=level, **run))
 
     async def complete(
-        self, file_id: str, lease: str, *, version: str, chunk_count: int, untidy: bool = True
+        self,
+        file_id: str,
+        lease: str,
+        *,
+        version: str,
+        chunk_count: int,
+        untidy: bool = True,
+        document: Mapping[str, Json] | None = None,
     ) -> int | None:
         """Make `version` the one that answers. None: the lease is lost and nothing has changed.
 
@@ -154,6 +162,7 @@ class Queue:
                 error=None,
                 version=version,
                 chunk_count=chunk_count,
+                document=dict(document or {}),
                 interruptions=0,
                 untidy=files.c.untidy + int(untidy),
                 updated_at=int(time.time()),
@@ -238,6 +247,19 @@ class Queue:
     async def again(self, file_id: str) -> bool:
         """Ingest a file once more, whatever became of it; the present version answers until then."""
         return bool(await self._change(files.c.id == file_id, **FRESH, queued_at=time.time()))
+
+    async def read_again(self, file_ids: Sequence[str]) -> int:
+        """Ingest files once more, and return how many; not those that wait already, or that somebody stopped.
+
+        The present versions answer until then.
+        """
+        stopped = and_(files.c.status == Status.FAILED.value, func.coalesce(files.c.failure, "") == "cancelled")
+        ended = and_(files.c.status != Status.PENDING.value, ~stopped)
+        now = time.time()
+        again = 0
+        for some in portions(file_ids):
+            again += len(await self._change(and_(files.c.id.in_(some), ended), **FRESH, queued_at=now))
+        return again
 
     async def _leased(self, file_id: str, under: str, /, **values: object) -> bool:
         return bool(await self._change(and_(files.c.id == file_id, files.c.lease == under, WORKED_ON), **values))

@@ -19,11 +19,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from ragline.config.settings import Database
 from ragline.connectors.records.attributes import Attributes
+from ragline.connectors.records.calibrations import Calibrations
 from ragline.connectors.records.changes import Changes
 from ragline.connectors.records.collections import Collections
 from ragline.connectors.records.directories import Directories
 from ragline.connectors.records.embeddings import Embeddings
 from ragline.connectors.records.events import Events
+from ragline.connectors.records.facts import Facts
 from ragline.connectors.records.files import Files
 from ragline.connectors.records.grants import Grants
 from ragline.connectors.records.keys import Keys
@@ -59,6 +61,8 @@ class Records:
     directories: Directories
     members: Members
     embeddings: Embeddings
+    facts: Facts
+    calibrations: Calibrations
     sources: Sources
     changes: Changes
 
@@ -123,6 +127,8 @@ async def open_records(settings: Database, *, data_dir: Path) -> Records:
         directories=Directories(engine),
         members=Members(engine),
         embeddings=Embeddings(engine),
+        facts=Facts(engine),
+        calibrations=Calibrations(engine),
         sources=Sources(engine, changes),
         changes=changes,
     )

@@ -77,6 +77,8 @@ files = Table(
     Column("blob", String(100), nullable=False),
     Column("version", String(36)),
     Column("edited", String(100)),
+    Column("document", JSON),
+    Column("password", Text),
     Column("status", String(12), nullable=False),
     Column("stage", String(12), nullable=False),
     Column("progress", Float, nullable=False),
@@ -98,7 +100,8 @@ files = Table(
 )
 """`blob` names the bytes last taken in, `version` the passages that answer (null: none do yet), `edited`
 a text that somebody wrote in place of what was read from the bytes. `untidy` above 0: what the vector store says of the
-file (collections, name, older versions) is still to be brought in line with this row."""
+file (collections, name, older versions) is still to be brought in line with this row. `document` is what was read
+beside the text, `password` opens the document and is sealed."""
 
 removals = Table(
     "removals",
@@ -117,6 +120,7 @@ collections = Table(
     Column("user_id", ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False),
+    Column("options", JSON),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
@@ -221,3 +225,22 @@ entries = Table(
     Column("updated_at", BigInteger, nullable=False),
 )
 """What a source had at its last sync. `error`: why a document could not be taken; a changed one is tried again."""
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(63), primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+"""What holds for the whole installation, such as the model that its passages were embedded with."""
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("model_id", String(100), primary_key=True),
+    Column("value", JSON, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+"""How a collection is searched best with an embedding model, found by questions made from its own passages."""

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, cast
+from uuid import UUID
 
 from qdrant_edge import (
     CountRequest,
     EdgeShard,
     FieldCondition,
     Filter,
-    Fusion,
     MatchAny,
-    MatchValue,
-    Prefetch,
-    QueryRequest,
-    Record,
-    ScoredPoint,
+    PointVectors,
     ScrollRequest,
     UpdateOperation,
 )
 from qdrant_edge import Point as EdgePoint
-from qdrant_edge import Query as EdgeQuery
 from qdrant_edge import SparseVector as EdgeSparse
 
-from ragline.connectors.vectors import layout
+from ragline.connectors.vectors import edge_search, layout
+from ragline.connectors.vectors.edge_search import equal, passage_of, sparse
 from ragline.connectors.vectors.protocol import Census, Point, Query
 from ragline.connectors.vectors.shard import open_shard, room_problem, translated
 from ragline.errors import Unavailable
@@ -54,9 +50,12 @@ CENSUS_POINTS = 200
 THREADS = 2
 
 
-async def open_edge(folder: Path, *, model_id: str, dimension: int) -> EdgeVectors:
-    """Open or make the shard for `model_id` in `folder`. Raises SetupError if another process has it open."""
-    path = folder / layout.store_name(model_id)
+async def open_edge(folder: Path, *, model_id: str, dimension: int, name: str | None = None) -> EdgeVectors:
+    """Open or make the shard for `model_id`, or that of this name, in `folder`.
+
+    Raises SetupError if another process has it open.
+    """
+    path = folder / (name or layout.store_name(model_id))
     return EdgeVectors(await asyncio.to_thread(open_shard, path, dimension), dimension, path=path)
 
 
@@ -89,56 +88,62 @@ class EdgeVectors:
             await self._update(UpdateOperation.upsert_points(made))
 
     async def publish(self, file_id: str, *, version: str) -> int:
-        of_version = Filter(must=[_is("file_id", file_id), _is("version", version)])
+        of_version = Filter(must=[equal("file_id", file_id), equal("version", version)])
         await self._update(UpdateOperation.set_payload_by_filter(of_version, {"state": "published"}))
-        shown = Filter(must=[of_version, _is("state", "published")])
+        shown = Filter(must=[of_version, equal("state", "published")])
         return int(await self._run(self._shard.count, CountRequest(exact=True, filter=shown)))
 
     async def drop_stale(self, file_id: str, *, keep: str) -> None:
-        await self._delete(Filter(must=[_is("file_id", file_id)], must_not=[_is("version", keep)]))
+        await self._delete(Filter(must=[equal("file_id", file_id)], must_not=[equal("version", keep)]))
 
     async def drop_version(self, file_id: str, version: str) -> None:
-        await self._delete(Filter(must=[_is("file_id", file_id), _is("version", version)]))
+        await self._delete(Filter(must=[equal("file_id", file_id), equal("version", version)]))
 
-    async def search(self, query: Query, scope: Scope, *, limit: int, candidates: int) -> list[Hit]:
+    async def candidates(self, query: Query, scope: Scope, *, limit: int) -> list[Hit]:
         layout.check_dimension(self._dimension, len(query.dense), where="question")
-        inside = _visible(scope)
-        searches = [EdgeQuery.Nearest(layout.numbers(query.dense), layout.DENSE)]
-        if query.sparse.indices:
-            searches.append(EdgeQuery.Nearest(_sparse(query.sparse), layout.SPARSE))
-        request = QueryRequest(
-            limit=limit,
-            prefetches=[Prefetch(limit=candidates, query=search, filter=inside) for search in searches],
-            query=Fusion.Rrf(k=layout.RRF_K),  # type: ignore[arg-type]  # the stub forgets that it is a Fusion
-            with_payload=True,
-            with_vector=[layout.DENSE],
+        return await self._run(edge_search.candidates, self._shard, query, scope, limit)
+
+    async def vectors(self, passage_ids: Sequence[str]) -> dict[str, Sequence[float]]:
+        ids: list[int | UUID | str] = list(passage_ids)
+        records = await self._run(self._shard.retrieve, ids, False, [layout.DENSE])
+        return {str(record.id): cast("dict[str, list[float]]", record.vector)[layout.DENSE] for record in records}
+
+    async def around(self, file_id: str, *, version: str, indices: Sequence[int]) -> list[Passage]:
+        wanted = FieldCondition("index", match=MatchAny(list(indices)))
+        inside = Filter(
+            must=[equal("file_id", file_id), equal("version", version), equal("state", "published"), wanted]
         )
-        found = await self._run(self._shard.query, request)
-        return layout.hits(
-            (
-                (_passage(point), point.score, cast("dict[str, list[float]]", point.vector)[layout.DENSE])
-                for point in found
-            ),
-            query.dense,
-        )
+        request = ScrollRequest(limit=max(1, len(indices)), filter=inside, with_payload=True)
+        records, _ = await self._run(self._shard.scroll, request)
+        return layout.in_document_order(passage_of(record) for record in records)
 
     async def passages(self, file_id: str, *, version: str) -> list[Passage]:
-        published = Filter(must=[_is("file_id", file_id), _is("version", version), _is("state", "published")])
+        published = Filter(must=[equal("file_id", file_id), equal("version", version), equal("state", "published")])
         found: list[Passage] = []
         offset = None
         while True:
             request = ScrollRequest(offset=offset, limit=layout.PAGE_POINTS, filter=published, with_payload=True)
             records, offset = await self._run(self._shard.scroll, request)
-            found += [_passage(record) for record in records]
+            found += [passage_of(record) for record in records]
             if offset is None:
                 return layout.in_document_order(found)
 
+    async def reweigh(self, words: Mapping[str, SparseVector]) -> None:
+        items = list(words.items())
+        for start in range(0, len(items), WRITE_POINTS):
+            part = items[start : start + WRITE_POINTS]
+            if some := [PointVectors(id, {layout.SPARSE: sparse(each)}) for id, each in part if each.indices]:
+                await self._update(UpdateOperation.update_vectors(some))
+            none: list[int | UUID | str] = [id for id, each in part if not each.indices]
+            if none:
+                await self._update(UpdateOperation.delete_vectors(none, [layout.SPARSE]))
+
     async def relabel(self, file_id: str, *, name: str, collection_ids: Sequence[str]) -> None:
         payload = {"name": name, "collection_ids": list(collection_ids)}
-        await self._update(UpdateOperation.set_payload_by_filter(Filter(must=[_is("file_id", file_id)]), payload))
+        await self._update(UpdateOperation.set_payload_by_filter(Filter(must=[equal("file_id", file_id)]), payload))
 
     async def delete_file(self, file_id: str) -> None:
-        await self._delete(Filter(must=[_is("file_id", file_id)]))
+        await self._delete(Filter(must=[equal("file_id", file_id)]))
 
     async def delete_files(self, file_ids: Sequence[str]) -> None:
         for start in range(0, len(file_ids), layout.DELETE_FILES):
@@ -203,26 +208,5 @@ class EdgeVectors:
 def _edge_point(point: Point, version: str) -> EdgePoint:
     vectors: dict[str, list[float] | EdgeSparse | list[list[float]]] = {layout.DENSE: layout.numbers(point.dense)}
     if point.sparse.indices:
-        vectors[layout.SPARSE] = _sparse(point.sparse)
+        vectors[layout.SPARSE] = sparse(point.sparse)
     return EdgePoint(point.passage.id, vectors, dict(layout.staged(point, version=version)))
-
-
-def _sparse(vector: SparseVector) -> EdgeSparse:
-    return EdgeSparse(list(vector.indices), list(vector.values))
-
-
-def _passage(stored: Record | ScoredPoint) -> Passage:
-    return layout.passage_of(stored.id, cast("layout.Payload", stored.payload))
-
-
-def _is(field: str, value: str) -> FieldCondition:
-    return FieldCondition(field, match=MatchValue(value))
-
-
-def _visible(scope: Scope) -> Filter:
-    """Return the filter for published points inside the scope."""
-    inside = [
-        Filter(should=[FieldCondition(field, match=MatchAny(values)) for field, values in clause])
-        for clause in layout.clauses(scope)
-    ]
-    return Filter(must=[_is("state", "published"), *inside])

@@ -5,23 +5,20 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Literal, TypedDict, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NotRequired, TypedDict, cast
 
 import numpy as np
 
 from ragline.connectors.vectors.protocol import Census, Held, Label, Point
 from ragline.errors import SetupError
-from ragline.types import Chunk, Hit, Passage, Scope
+from ragline.types import Chunk, ElementKind, Hit, Passage, Scope
 
 DENSE = "dense"
 SPARSE = "bm25"
 
 KEYWORD_FIELDS = ("file_id", "collection_ids", "user_id", "version", "state")
 """Payload fields that filters use; each gets an index."""
-
-RRF_K = 61
-"""Gives reciprocal rank fusion with k = 60: Qdrant counts ranks from 0, the formula's authors from 1."""
 
 PAGE_POINTS = 1000
 """Points read in one call when all of a file's are wanted."""
@@ -37,7 +34,8 @@ and the engine takes 0.4 s in one piece for 10,000 distinct ones."""
 class Payload(TypedDict):
     """What is stored beside a point's vectors.
 
-    `state` is a word and not a boolean because qdrant-edge 0.9.0 takes `MatchValue(True)` for the number 1.
+    What is not required is missing from older points. `state` is a word and not a boolean because
+    qdrant-edge 0.9.0 takes `MatchValue(True)` for the number 1.
     """
 
     file_id: str
@@ -53,6 +51,13 @@ class Payload(TypedDict):
     heading: str
     page: int | None
     language: str
+    page_end: NotRequired[int | None]
+    kind: NotRequired[ElementKind]
+    member: NotRequired[str]
+    sheet: NotRequired[str | None]
+    cells: NotRequired[str | None]
+    html: NotRequired[str | None]
+    lead: NotRequired[str]
 
 
 def staged(point: Point, *, version: str) -> Payload:
@@ -72,6 +77,13 @@ def staged(point: Point, *, version: str) -> Payload:
         heading=chunk.heading,
         page=chunk.page,
         language=chunk.language,
+        page_end=chunk.page_end,
+        kind=chunk.kind,
+        member=chunk.member,
+        sheet=chunk.sheet,
+        cells=chunk.cells,
+        html=chunk.html,
+        lead=chunk.lead,
     )
 
 
@@ -85,6 +97,13 @@ def passage_of(point_id: object, payload: Payload) -> Passage:
         heading=payload["heading"],
         page=payload["page"],
         language=payload["language"],
+        page_end=payload.get("page_end", payload["page"]),
+        kind=payload.get("kind", "text"),
+        member=payload.get("member", ""),
+        sheet=payload.get("sheet"),
+        cells=payload.get("cells"),
+        html=payload.get("html"),
+        lead=payload.get("lead", ""),
     )
     return Passage(
         id=str(point_id),
@@ -134,21 +153,41 @@ def in_document_order(passages: Iterable[Passage]) -> list[Passage]:
     return sorted(passages, key=lambda passage: (passage.chunk.index, passage.chunk.start))
 
 
+Clauses = Sequence[Sequence[tuple[str, Sequence[str]]]]
+"""AND over the outer list, OR over the inner, of "the field is any of these values"."""
+
+
 def clauses(scope: Scope) -> list[list[tuple[str, list[str]]]]:
-    """Return the scope as AND over the outer list, OR over the inner, of "the field is any of these values"."""
+    """Return the scope as `Clauses`.
+
+    Where all that is wanted lies in shared collections, it is allowed, and nothing more is asked for.
+    """
     wanted = [("file_id", scope.file_ids), ("collection_ids", scope.collection_ids)]
     allowed: list[tuple[str, frozenset[str]]] = []
-    if scope.user_id is not None:
+    is_shared = not scope.file_ids and scope.collection_ids and scope.collection_ids <= scope.shared_collection_ids
+    if scope.user_id is not None and not is_shared:
         allowed = [("user_id", frozenset({scope.user_id})), ("collection_ids", scope.shared_collection_ids)]
     both = [[(field, sorted(values)) for field, values in clause if values] for clause in (wanted, allowed)]
     return [clause for clause in both if clause]
 
 
-def hits(found: Iterable[tuple[Passage, float, Sequence[float]]], dense: Sequence[float]) -> list[Hit]:
-    """Return (passage, fused score, dense vector) as hits, best first; equal scores are ordered by cosine."""
-    query = np.asarray(dense, dtype=np.float64)
-    made = [Hit(passage=passage, score=score, cosine=_cosine(query, vector)) for passage, score, vector in found]
-    return sorted(made, key=lambda hit: (-hit.score, -hit.cosine, hit.passage.id))
+def is_visible(payload: Payload, asked: Clauses) -> bool:
+    """Tell whether a point is published and fits the `clauses` of a scope."""
+    return payload["state"] == "published" and all(
+        any(not values_of(payload, field).isdisjoint(values) for field, values in clause) for clause in asked
+    )
+
+
+def values_of(payload: Payload, field: str) -> set[str]:
+    """Return the values of a keyword field of a point."""
+    value = cast("Mapping[str, str | list[str]]", payload)[field]
+    return {value} if isinstance(value, str) else set(value)
+
+
+def by_cosine(found: Iterable[tuple[Passage, float, float]]) -> list[Hit]:
+    """Return (passage, cosine, BM25 score) as hits, the nearest first."""
+    made = [Hit(passage, 0.0, max(-1.0, min(1.0, cosine)), lexical) for passage, cosine, lexical in found]
+    return sorted(made, key=lambda hit: (-hit.cosine, -hit.lexical, hit.passage.id))
 
 
 def store_name(model_id: str) -> str:
@@ -164,9 +203,3 @@ def check_dimension(stored: int, given: int, *, where: str) -> None:
             f"{where}: the vectors stored have {stored} dimensions, the embedding model makes {given}; "
             "set the embedder back, or reindex under another model id"
         )
-
-
-def _cosine(query: np.ndarray[tuple[int, ...], np.dtype[np.float64]], vector: Sequence[float]) -> float:
-    other = np.asarray(vector, dtype=np.float64)
-    lengths = float(np.linalg.norm(query) * np.linalg.norm(other))
-    return max(-1.0, min(1.0, float(query @ other) / lengths)) if lengths else 0.0

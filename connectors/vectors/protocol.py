@@ -74,15 +74,25 @@ class VectorStore(Protocol):
     async def drop_version(self, file_id: str, version: str) -> None:
         """Delete one version of a file; none there is no error."""
 
-    async def search(self, query: Query, scope: Scope, *, limit: int, candidates: int) -> list[Hit]:
-        """Return at most `limit` published passages of any version inside `scope`, best first.
+    async def candidates(self, query: Query, scope: Scope, *, limit: int) -> list[Hit]:
+        """Return published passages of any version inside `scope`: the best `limit` by meaning and the best by words.
 
-        Each of the dense and the lexical search brings `candidates`; they are fused by reciprocal rank fusion
-        (k = 60). `Hit.score` is the fused score, `Hit.cosine` the cosine of the dense vectors in -1..1.
+        Each hit has both, whichever search found it: `cosine` of the dense vectors in -1..1, and `lexical`, the BM25
+        score, 0 without a common word. Words are rare by how many passages inside the scope have them. `score` is 0,
+        the order that of the cosines; who fuses them gives both meaning.
         """
+
+    async def vectors(self, passage_ids: Sequence[str]) -> dict[str, Sequence[float]]:
+        """Return the dense vectors of passages by their ids; those that are gone are missing."""
+
+    async def around(self, file_id: str, *, version: str, indices: Sequence[int]) -> list[Passage]:
+        """Return the published passages of one version of a file with these positions in it, in document order."""
 
     async def passages(self, file_id: str, *, version: str) -> list[Passage]:
         """Return the published passages of one version of a file in document order."""
+
+    async def reweigh(self, words: Mapping[str, SparseVector]) -> None:
+        """Replace the sparse vectors of passages that are there, by their ids; all else of them stays as it is."""
 
     async def relabel(self, file_id: str, *, name: str, collection_ids: Sequence[str]) -> None:
         """Replace the name and the collections of all of a file's points, staged ones included."""

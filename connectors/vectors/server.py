@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Literal, cast
 
 from qdrant_client import AsyncQdrantClient, models
@@ -21,27 +21,49 @@ WRITE_POINTS = 100
 
 
 async def open_server(
-    url: str, *, api_key: str | None, timeout_s: float, model_id: str, dimension: int
+    url: str, *, api_key: str | None, timeout_s: float, model_id: str, dimension: int, name: str | None = None
 ) -> ServerVectors:
-    """Connect and make the collection for `model_id` if it is not there yet.
+    """Connect and make the collection for `model_id`, or that of this name, if it is not there yet.
 
     Raises Unavailable naming the URL when the server does not answer, SetupError when it refuses or when the
     collection's vectors have another dimension.
     """
     with _translated(url):
+        client = connect(url, api_key=api_key, timeout_s=timeout_s)
         try:
-            client = AsyncQdrantClient(
-                url=url, api_key=api_key, timeout=math.ceil(timeout_s), prefer_grpc=False, check_compatibility=False
-            )
-        except ValueError as error:
-            raise SetupError(f"vectors.url {url!r} is not a URL of a Qdrant server: {error}") from error
-        try:
-            name = layout.store_name(model_id)
+            name = name or layout.store_name(model_id)
             await _prepare(client, name, dimension, where=f"{url} {name}")
         except BaseException:
             await client.close()
             raise
     return ServerVectors(client, url=url, collection=name, dimension=dimension)
+
+
+def connect(url: str, *, api_key: str | None, timeout_s: float) -> AsyncQdrantClient:
+    """Return a client, which asks nothing yet. Raises SetupError for what is no URL."""
+    try:
+        return AsyncQdrantClient(
+            url=url, api_key=api_key, timeout=math.ceil(timeout_s), prefer_grpc=False, check_compatibility=False
+        )
+    except ValueError as error:
+        raise SetupError(f"vectors.url {url!r} is not a URL of a Qdrant server: {error}") from error
+
+
+@asynccontextmanager
+async def connected(url: str, *, api_key: str | None, timeout_s: float) -> AsyncIterator[AsyncQdrantClient]:
+    """Give a client for the length of the block, and raise its errors as ours."""
+    with _translated(url):
+        client = connect(url, api_key=api_key, timeout_s=timeout_s)
+        try:
+            yield client
+        finally:
+            await client.close()
+
+
+async def dimension_of(client: AsyncQdrantClient, name: str) -> int | None:
+    """Return the dimension of a collection's vectors, None where it is not one of ours."""
+    vectors = (await client.get_collection(name)).config.params.vectors
+    return vectors[layout.DENSE].size if isinstance(vectors, dict) and layout.DENSE in vectors else None
 
 
 class ServerVectors:
@@ -74,30 +96,68 @@ class ServerVectors:
     async def drop_version(self, file_id: str, version: str) -> None:
         await self._delete(models.Filter(must=[_is("file_id", file_id), _is("version", version)]))
 
-    async def search(self, query: Query, scope: Scope, *, limit: int, candidates: int) -> list[Hit]:
-        layout.check_dimension(self._dimension, len(query.dense), where=self._url)
+    async def candidates(self, query: Query, scope: Scope, *, limit: int) -> list[Hit]:
+        layout.check_dimension(self._dimension, len(query.dense), where="question")
         inside = _visible(scope)
-        searches = [
-            models.Prefetch(query=layout.numbers(query.dense), using=layout.DENSE, filter=inside, limit=candidates)
-        ]
+        searches: dict[str, models.SparseVector | list[float]] = {layout.DENSE: layout.numbers(query.dense)}
         if query.sparse.indices:
-            sparse = _sparse(query.sparse)
-            searches.append(models.Prefetch(query=sparse, using=layout.SPARSE, filter=inside, limit=candidates))
-        with _translated(self._url):
-            found = await self._client.query_points(
-                self._collection,
-                prefetch=searches,
-                query=models.RrfQuery(rrf=models.Rrf(k=layout.RRF_K)),
+            searches[layout.SPARSE] = _sparse(query.sparse)
+        found = await self._search(searches, inside, inside, limit=limit)
+        passages = {point.id: point for points in found.values() for point in points}
+        scores = {name: {point.id: point.score for point in points} for name, points in found.items()}
+        missing = {name: passages.keys() - known.keys() for name, known in scores.items()}
+        for name, ids in missing.items():
+            if ids:
+                these = models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
+                rest = await self._search({name: searches[name]}, these, inside, limit=len(ids), payload=False)
+                scores[name] |= {point.id: point.score for point in rest[name]}
+        lexical = scores.get(layout.SPARSE, {})
+        return layout.by_cosine(
+            (_passage(point), scores[layout.DENSE][id], lexical.get(id, 0.0))
+            for id, point in passages.items()
+            if id in scores[layout.DENSE]  # it may have been deleted in between
+        )
+
+    async def _search(
+        self,
+        searches: Mapping[str, models.SparseVector | list[float]],
+        inside: models.Filter,
+        corpus: models.Filter,
+        *,
+        limit: int,
+        payload: bool = True,
+    ) -> dict[str, list[models.ScoredPoint]]:
+        """Return the best points inside a filter by each named vector; words are rare in what `corpus` lets through."""
+        rarity = models.SearchParams(idf=models.IdfCorpusParams(corpus=corpus))
+        requests = [
+            models.QueryRequest(
+                query=vector,
+                using=name,
+                filter=inside,
                 limit=limit,
-                with_payload=True,
-                with_vectors=[layout.DENSE],
+                with_payload=payload,
+                params=rarity if name == layout.SPARSE else None,
             )
-        return layout.hits(
-            (
-                (_passage(point), point.score, cast("dict[str, list[float]]", point.vector)[layout.DENSE])
-                for point in found.points
-            ),
-            query.dense,
+            for name, vector in searches.items()
+        ]
+        with _translated(self._url):
+            answers = await self._client.query_batch_points(self._collection, requests)
+        return {name: answer.points for name, answer in zip(searches, answers, strict=True)}
+
+    async def vectors(self, passage_ids: Sequence[str]) -> dict[str, Sequence[float]]:
+        with _translated(self._url):
+            records = await self._client.retrieve(
+                self._collection, list(passage_ids), with_payload=False, with_vectors=[layout.DENSE]
+            )
+        return {str(record.id): cast("dict[str, list[float]]", record.vector)[layout.DENSE] for record in records}
+
+    async def around(self, file_id: str, *, version: str, indices: Sequence[int]) -> list[Passage]:
+        wanted = models.FieldCondition(key="index", match=models.MatchAny(any=list(indices)))
+        inside = models.Filter(
+            must=[_is("file_id", file_id), _is("version", version), _is("state", "published"), wanted]
+        )
+        return layout.in_document_order(
+            [_passage(record) async for page in self._scroll(inside, fields=True) for record in page]
         )
 
     async def passages(self, file_id: str, *, version: str) -> list[Passage]:
@@ -105,6 +165,24 @@ class ServerVectors:
         return layout.in_document_order(
             [_passage(record) async for page in self._scroll(published, fields=True) for record in page]
         )
+
+    async def reweigh(self, words: Mapping[str, SparseVector]) -> None:
+        items = list(words.items())
+        for start in range(0, len(items), WRITE_POINTS):
+            part = items[start : start + WRITE_POINTS]
+            some = [
+                models.PointVectors(id=id, vector={layout.SPARSE: _sparse(vector)})
+                for id, vector in part
+                if vector.indices
+            ]
+            none: list[models.ExtendedPointId] = [id for id, vector in part if not vector.indices]
+            with _translated(self._url):
+                if some:
+                    await self._client.update_vectors(self._collection, some, wait=True)
+                if none:
+                    await self._client.delete_vectors(
+                        self._collection, [layout.SPARSE], models.PointIdsList(points=none), wait=True
+                    )
 
     async def relabel(self, file_id: str, *, name: str, collection_ids: Sequence[str]) -> None:
         payload: dict[str, object] = {"name": name, "collection_ids": list(collection_ids)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -14,23 +15,27 @@ from ragline.api.presence import while_present
 from ragline.app import App
 from ragline.connectors.models.openai_wire import DONE, event
 from ragline.errors import RaglineError
-from ragline.retrieval.answer import Prepared, Question, answer, prepare, stream
+from ragline.retrieval.answer import Prepared, Question, answer, beginning, prepare, stream
 from ragline.retrieval.usage import Meter, check_quota
 from ragline.types import Json, User
 
 log = logging.getLogger(__name__)
 
 
-async def begin(request: Request, app: App, question: Question, user: User) -> Prepared:
-    """Find model and passages for a chat. Raises TooMany over the quota, else what `prepare` does."""
+async def begin(request: Request, app: App, question: Question, user: User, *, checks: bool = False) -> Prepared:
+    """Find model and passages for a chat. Raises TooMany over the quota, else what `prepare` does.
+
+    `checks`: the format has a place for what a check of the citations tells.
+    """
     request.state.details = {"model": question.model, "references": [shown(ref) for ref in question.refs]}
     await check_quota(app, user)
-    return await while_present(request, prepare(app, question, user))
+    prepared = await while_present(request, prepare(app, question, user))
+    return replace(prepared, checks=prepared.checks and checks)
 
 
 async def answered(request: Request, app: App, question: Question, user: User, *, streams: bool) -> Response:
     """Answer a chat in OpenAI's format, whole or as a stream. Raises as `begin` and the back end do."""
-    prepared = await begin(request, app, question, user)
+    prepared = await begin(request, app, question, user, checks=True)
     if streams:
         return event_stream(await streamed(request, app, prepared))
     return JSONResponse(await whole(request, app, prepared))
@@ -71,7 +76,7 @@ async def sent(
     try:
         async with aclosing(rest):
             if prepared.sources is not None:
-                yield event({"sources": prepared.sources})
+                yield event(beginning(prepared))
             meter.see_events(first)
             yield first
             async for chunk in rest:

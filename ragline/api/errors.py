@@ -17,6 +17,8 @@ from ragline.errors import BackendError, NotReady, RaglineError, TooMany, Unavai
 
 log = logging.getLogger(__name__)
 
+ERROR_NAME = "X-Ragline-Error"
+"""The header that names the class of an error: several have the same status."""
 RETRY_AFTER_S = 5
 RETRY_AFTER = re.compile(r"\d{1,9}|[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 """Seconds, or a moment."""
@@ -38,7 +40,9 @@ def handle_errors(api: FastAPI) -> None:
 
 async def answer(_: Request, error: Exception) -> Response:
     assert isinstance(error, RaglineError)
-    return response_of(error)
+    said = response_of(error)
+    said.headers[ERROR_NAME] = type(error).__name__
+    return said
 
 
 async def no_route(request: Request, _: Exception) -> Response:

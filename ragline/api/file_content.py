@@ -102,7 +102,7 @@ async def rename(file_id: PathId, body: NewName, app: Installation, user: Caller
 async def whole(app: App, record: FileRecord) -> FileOut:
     """Return a file with its extracted text."""
     known = await extracted_text(app, record)
-    return FileOut.of(record, data=FileData(status=record.status, content=known, error=record.error))
+    return FileOut.of(record, data=FileData.of(record).model_copy(update={"content": known}))
 
 
 async def extracted_text(app: App, record: FileRecord) -> str:

@@ -11,9 +11,10 @@ from fastapi.responses import Response, StreamingResponse
 
 from ragline.api.caller import Caller, Installation
 from ragline.api.strict_json import StrictRoute
-from ragline.api.wire import EVENTS, PathId, ProcessStatus
+from ragline.api.wire import EVENTS, NewPassword, PathId, ProcessStatus
 from ragline.app import App
 from ragline.errors import Conflict, NotFound
+from ragline.pipelines import accept
 from ragline.types import FileRecord, Status, User
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/files", tags=["files"])
@@ -52,6 +53,18 @@ async def retry(request: Request, file_id: PathId, app: Installation, user: Call
     if not await app.records.queue.retry([record.id]):
         raise Conflict(f"file {file_id!r} is {state(record)}: only a failed one can be retried")
     return await progress_of(app, await app.records.files.visible(file_id, user), request.app.state.runs_url)
+
+
+@router.post("/{file_id}/password")
+async def unlock(
+    request: Request, file_id: PathId, body: NewPassword, app: Installation, user: Caller
+) -> ProcessStatus:
+    """Give a file the password that opens it, and process it again; what it had goes on to answer until then.
+
+    It takes the place of the one that came with the upload. It is stored sealed, never shown, and goes with the file.
+    """
+    record = await accept.unlock(app, await app.records.files.owned(file_id, user), body.password)
+    return await progress_of(app, record, request.app.state.runs_url)
 
 
 def state(record: FileRecord) -> str:

@@ -11,12 +11,12 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response, StreamingResponse
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from ragline.api import file_content, file_progress
+from ragline.api import file_chunks, file_content, file_progress
 from ragline.api.caller import Administrator, Caller, Installation
 from ragline.api.file_content import as_json, extracted_text, whole
 from ragline.api.file_progress import changes
 from ragline.api.strict_json import StrictRoute
-from ragline.api.wire import NO_NUL, Deleted, FileData, FileList, FileOut, Id, Page, PathId, Uploaded
+from ragline.api.wire import NO_NUL, Deleted, FileData, FileList, FileOut, Id, Page, Password, PathId, Uploaded, read_of
 from ragline.app import App
 from ragline.connectors.records.members import matching
 from ragline.errors import BadInput, Forbidden, NotFound, RaglineError
@@ -52,6 +52,7 @@ async def upload(
         str | None,
         Form(description="JSON object kept with the file; `knowledge_id`, `directory_id` put it into a collection"),
     ] = None,
+    password: Password = None,
     process: bool = True,
     process_in_background: bool = True,
 ) -> Uploaded:
@@ -73,13 +74,15 @@ async def upload(
         collection_id=collection_id,
         directory_id=directory_id,
         waits=process,
+        password=password or None,
     )
     request.state.details = {"file_id": record.id}
     if process and not process_in_background:
         async for known in changes(app, user, record.id):
             record = known
     why = {"error": record.error} if record.error else {}
-    uploaded = Uploaded.of(record, data=FileData(status=record.status, **why))
+    data = FileData.model_validate({"status": record.status, **why, **read_of(record)})
+    uploaded = Uploaded.of(record, data=data)
     return uploaded.model_copy(update={"hash": record.sha256 if record.version else None, "status": True})
 
 
@@ -228,4 +231,4 @@ def as_metadata(text: str | None) -> dict[str, JsonValue]:
     return given
 
 
-router.routes += [*file_progress.router.routes, *file_content.router.routes]
+router.routes += [*file_progress.router.routes, *file_content.router.routes, *file_chunks.router.routes]

@@ -6,16 +6,17 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from ragline.api import knowledge_access, knowledge_export, knowledge_files, knowledge_sync
+from ragline.api import calibrating, knowledge_access, knowledge_export, knowledge_files, knowledge_sync
 from ragline.api.caller import Caller, Installation, WholeCaller
 from ragline.api.knowledge_access import access_of, grant, opened
 from ragline.api.knowledge_files import PAGE_SIZE
 from ragline.api.knowledge_sync import delete_all
 from ragline.api.strict_json import StrictRoute
 from ragline.api.wire import Owner, Page, PathId
-from ragline.api.wire_knowledge import CollectionList, ListedCollection, NewCollection, OpenCollection, Opened
+from ragline.api.wire_knowledge import Changed, CollectionList, ListedCollection, NewCollection, OpenCollection
 from ragline.app import App
 from ragline.errors import BadInput
+from ragline.pipelines.choices import change
 from ragline.types import CollectionRecord, User
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/knowledge", tags=["knowledge"])
@@ -24,7 +25,10 @@ router = APIRouter(route_class=StrictRoute, prefix="/api/v1/knowledge", tags=["k
 @router.post("/create")
 async def create(request: Request, body: NewCollection, app: Installation, user: WholeCaller) -> OpenCollection:
     """Make an empty collection, the caller's alone unless it is shared with others. Names need not be unique."""
-    made = await app.records.collections.add(user_id=user.id, name=body.name, description=body.description)
+    options = body.options.stored() if body.options else None
+    made = await app.records.collections.add(
+        user_id=user.id, name=body.name, description=body.description, options=options
+    )
     if body.access_grants:
         try:
             await grant(app, request, made, body.access_grants)
@@ -57,13 +61,18 @@ async def one(collection_id: PathId, app: Installation, user: Caller) -> OpenCol
 @router.post("/{collection_id}/update")
 async def update(
     request: Request, collection_id: PathId, body: NewCollection, app: Installation, user: Caller
-) -> Opened:
-    """Give a collection another name and description; only its owner can. `access_grants` share it anew, if given."""
+) -> Changed:
+    """Give a collection another name and description; only its owner can. `access_grants` share it anew, if given.
+
+    `options`, if given, take the place of all it had. Files that are read otherwise by them are queued, and what they
+    had answers meanwhile.
+    """
     record = await app.records.collections.owned(collection_id, user)
     if body.access_grants is not None:
         await grant(app, request, record, body.access_grants)
     await app.records.collections.update(collection_id, name=body.name, description=body.description)
-    return await opened(app, collection_id, user)
+    again = await change(app, record, body.options) if body.options is not None else 0
+    return Changed(**dict(await opened(app, collection_id, user)), reading_again=again)
 
 
 @router.post("/{collection_id}/reset")
@@ -108,5 +117,5 @@ async def shown(app: App, record: CollectionRecord, user: User) -> OpenCollectio
     return OpenCollection.of(record, **dict((await access_of(app, [record], user))[record.id]))
 
 
-for part in (knowledge_access, knowledge_export, knowledge_files, knowledge_sync):
+for part in (calibrating, knowledge_access, knowledge_export, knowledge_files, knowledge_sync):
     router.routes += part.router.routes

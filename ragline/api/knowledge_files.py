@@ -27,6 +27,7 @@ from ragline.app import App
 from ragline.connectors.records.changes import QUEUE
 from ragline.connectors.records.members import TOP, Placed, folded
 from ragline.errors import Forbidden, NotFound
+from ragline.pipelines.choices import settle
 from ragline.pipelines.tidy import remove, tidy
 from ragline.types import FileRecord, User
 
@@ -143,6 +144,7 @@ async def link(app: App, collection_id: str, file_ids: Sequence[str], user: User
         if not (file_id in inside or owner == user.id or (user.is_admin and owner == target.user_id)):
             raise Forbidden(f"file {file_id!r} is another user's: only they can put it into a collection")
     await app.records.collections.link_all(collection_id, file_ids)
+    await settle(app, target, [file_id for file_id in known if file_id not in inside])
     for file in known.values():
         if file.stage == "stored":
             await app.records.queue.again(file.id)

@@ -21,7 +21,7 @@ from ragline.connectors.models.forward import CountsTokens, OpenAIRoute
 from ragline.connectors.models.upstream import dump
 from ragline.errors import BackendError, NotFound
 from ragline.retrieval.answer import Prepared
-from ragline.retrieval.prompt import question_in
+from ragline.retrieval.messages import question_in
 from ragline.types import Json
 
 router = APIRouter(route_class=StrictRoute, tags=["messages"])
@@ -82,7 +82,7 @@ def with_passages(sent: Mapping[str, Json], prepared: Prepared) -> dict[str, Jso
     """Return Anthropic's request as the back end is to count it: its own model, and the passages in the question."""
     turns = sent["messages"]
     assert isinstance(turns, list)
-    if prepared.context.sources:
+    if prepared.sources is not None:
         prompts = prepared.request.body["messages"]
         assert isinstance(prompts, list)
         turns = with_text(turns, question_in(prompts))

@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from io import BytesIO
+from pathlib import PurePath
 
 from ragline.api.file_content import extracted_text, write_text
 from ragline.api.knowledge_files import link
@@ -15,6 +16,7 @@ from ragline.app import App
 from ragline.errors import BadInput, Forbidden, NotFound, NotReady, RaglineError, UnsupportedFile
 from ragline.pipelines.accept import accept, type_of
 from ragline.pipelines.names import clean_name
+from ragline.pipelines.parse_types import SUPPORTED, TEXT, TEXTUAL
 from ragline.pipelines.tidy import tidy
 from ragline.retrieval.references import KEPT, ready
 from ragline.types import FileRecord, Status, User
@@ -158,9 +160,10 @@ def name_for(name: str, content: bytes) -> str:
     """Return the name, with .txt at its end where it promises anything but a text."""
     try:
         type_of(name, BytesIO(content))
+        is_fit = SUPPORTED.get(PurePath(name).suffix.lower(), TEXT) in TEXTUAL
     except UnsupportedFile:
-        return clean_name(f"{name}.txt")
-    return name
+        is_fit = False
+    return name if is_fit else clean_name(f"{name}.txt")
 
 
 def processed(file: FileRecord, collection_name: str | None, content: str) -> Processed:

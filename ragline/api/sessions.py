@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import time
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 import jwt
 
 from ragline.config.settings import Settings
-from ragline.errors import NotSignedIn, SetupError
+from ragline.connectors.secret import installation_secret
+from ragline.errors import NotSignedIn
 from ragline.types import User
 
 ALGORITHM = "HS256"
-MIN_SECRET_BYTES = 32
-"""RFC 7518, section 3.2: a key of the size of the hash or larger."""
-
 
 ENDED = "the token is not valid or has expired; sign in again"
 
@@ -40,12 +35,8 @@ class Sessions:
 
     @classmethod
     def of(cls, settings: Settings) -> Sessions:
-        """Use `auth.jwt_secret`, else the one kept in the data folder, made at first need."""
-        given = settings.auth.jwt_secret
-        secret = given.get_secret_value() if given else kept_secret(settings.data_dir / "jwt-secret")
-        if len(secret.encode()) < MIN_SECRET_BYTES:
-            raise SetupError(f"auth.jwt_secret is too short: at least {MIN_SECRET_BYTES} bytes, such as 64 hex digits")
-        return cls(secret, int(settings.auth.session_days * 86400))
+        """Use the secret of this installation. Raises SetupError for one that is too short."""
+        return cls(installation_secret(settings), int(settings.auth.session_days * 86400))
 
     def token(self, user: User) -> tuple[str, int]:
         """Return a new token and when it ends, in Unix seconds."""
@@ -66,14 +57,3 @@ class Sessions:
             return Token(str(claims["id"]), str(claims["jti"]), int(claims.get("session_stamp", 0)), int(claims["exp"]))
         except (jwt.InvalidTokenError, ValueError, TypeError) as error:
             raise NotSignedIn(ENDED) from error
-
-
-def kept_secret(path: Path) -> str:
-    """Return the secret in a file only its owner can read, writing one where there is none."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as target:
-        target.write(secrets.token_hex(32))
-    return path.read_text().strip()

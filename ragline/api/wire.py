@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from fastapi import Path, Query
+from fastapi import Form, Path, Query
 from pydantic import BaseModel, Field, JsonValue
 
+from ragline.connectors.sealed import MAX_PASSWORD_CHARS
 from ragline.types import Failure, FileRecord, Model, Status, User
 
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL takes no NUL in a text."""
 
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=NO_NUL)]
+Password = Annotated[
+    str | None,
+    Form(
+        max_length=MAX_PASSWORD_CHARS,
+        pattern=NO_NUL,
+        description="What opens the document, and what is in it; it is stored sealed and never shown.",
+        json_schema_extra={"format": "password", "writeOnly": True},
+    ),
+]
 PathId = Annotated[str, Path(max_length=200, pattern=NO_NUL)]
 
 EVENTS: dict[int | str, dict[str, Any]] = {
@@ -88,16 +98,27 @@ class FileMeta(BaseModel):
 
 
 class FileData(BaseModel):
-    """How a file stands; `content` is its extracted text, where it was asked for."""
+    """How a file stands; `content` is its extracted text, where it was asked for.
+
+    `notes` name what is not in that text and why, such as pages that could not be recognised; `about` is what the
+    document says of itself: `title`, `author`, `from`, `date`, `pages` and the like.
+    """
 
     status: Status
     content: str | None = None
     error: str | None = None
+    notes: list[str] = []
+    about: dict[str, JsonValue] = {}
 
     @classmethod
     def of(cls, file: FileRecord) -> FileData:
         """Return how a file stands, without its text."""
-        return cls(status=file.status, error=file.error)
+        return cls.model_validate({"status": file.status, "error": file.error, **read_of(file)})
+
+
+def read_of(file: FileRecord) -> dict[str, object]:
+    """Return the `notes` and `about` of what was read of a file, as far as there are any."""
+    return {name: said for name in ("notes", "about") if (said := file.document.get(name))}
 
 
 class FileOut(BaseModel):
@@ -150,6 +171,12 @@ class NewContent(BaseModel):
     content: str = Field(pattern=NO_NUL, examples=["La garantie de la pompe Zéphyr est de 31 mois."])
 
 
+class NewPassword(BaseModel):
+    """What opens a document."""
+
+    password: str = Field(min_length=1, max_length=MAX_PASSWORD_CHARS, pattern=NO_NUL, repr=False, examples=["été 26"])
+
+
 class NewName(BaseModel):
     filename: str = Field(min_length=1, max_length=1000, examples=["Garantie pompe Zéphyr.pdf"])
 
@@ -163,7 +190,8 @@ class ProcessStatus(BaseModel):
     """How far the processing of a file is: `progress` from 0 to 1, `flow_run_url` in the Prefect UI.
 
     `position` is the place in the queue from 1. `failure` tells why it failed: `permanent`, `exhausted` (tried
-    `attempts` times; can be retried) or `cancelled`. `searchable`: a version of it answers, if an older one.
+    `attempts` times; can be retried) or `cancelled`. `searchable`: a version of it answers, if an older one. `notes`
+    name what is not in the text of that version and why, `about` is what the document says of itself.
     """
 
     status: Status
@@ -176,21 +204,26 @@ class ProcessStatus(BaseModel):
     searchable: bool
     flow_run_id: str | None
     flow_run_url: str | None
+    notes: list[str] = []
+    about: dict[str, JsonValue] = {}
 
     @classmethod
     def of(cls, file: FileRecord, *, position: int | None, runs_url: str | None) -> ProcessStatus:
         run = file.flow_run_id
-        return cls(
-            status=file.status,
-            stage=file.stage,
-            progress=file.progress,
-            error=file.error,
-            failure=file.failure,
-            attempts=file.attempts,
-            position=position,
-            searchable=file.version is not None,
-            flow_run_id=run,
-            flow_run_url=f"{runs_url}/runs/flow-run/{run}" if run and runs_url else None,
+        return cls.model_validate(
+            {
+                "status": file.status,
+                "stage": file.stage,
+                "progress": file.progress,
+                "error": file.error,
+                "failure": file.failure,
+                "attempts": file.attempts,
+                "position": position,
+                "searchable": file.version is not None,
+                "flow_run_id": run,
+                "flow_run_url": f"{runs_url}/runs/flow-run/{run}" if run and runs_url else None,
+                **read_of(file),
+            }
         )
 
 

@@ -176,11 +176,57 @@ class SourceOut(BaseModel):
     distances: list[float] = []
 
 
+class RetrievalOut(BaseModel):
+    """How the passages of an answer were found."""
+
+    context_tokens: int = Field(description="Length of what the model was given to read, as the embedder counts.")
+    left_out: int = Field(description="Passages that did not fit, or that say the same as another.")
+    not_relevant: int = Field(description="Passages that were left out as not relevant.")
+    searched: str = Field(description="What was searched for, where that is not the question itself; else empty.")
+    notes: list[str] = Field(description="What the user should know, such as what fell back.")
+
+
+class CitedPlace(BaseModel):
+    """Where a quote stands: the extracted text of the file from `start` to before `end`; `page` counts from 1.
+
+    `file_id`, `passage_id` and `passage_url` are null for what is stored nowhere; `passage_id` is also null for what
+    stands beside a passage, and in a whole text, where `passage_url` leads to the place.
+    """
+
+    file_id: str | None
+    name: str
+    page: int | None
+    heading: str
+    start: int
+    end: int
+    passage_id: str | None
+    passage_url: str | None
+
+
+class CitationOut(BaseModel):
+    """A number in an answer, looked at: whether its source holds the numbers, names and quotations of the statement."""
+
+    n: int
+    supported: bool
+    span: tuple[int, int] = Field(description="Where the statement is in the answer, in characters.")
+    sentence: str
+    missing: list[str] = Field(description="What the source does not hold, as the statement has it.")
+    checked: int = Field(description="How many things were looked for; 0: nothing in it can be looked for.")
+    source: CitedPlace | None = Field(description="Null for a number that no source has.")
+    quote: str | None = Field(description="The sentence of the source that fits best, word for word.")
+
+
 class Completion(BaseModel):
-    """The back end's answer as it came, in OpenAI's format, with `sources` first where something was referenced."""
+    """The back end's answer as it came, in OpenAI's format.
+
+    Where something was referenced, `sources` and `retrieval` come first, `usage` has `context_tokens`, and `citations`
+    tells what a check of them found, unless it is switched off.
+    """
 
     model_config = ConfigDict(extra="allow")
     sources: list[SourceOut] = []
+    retrieval: RetrievalOut | None = None
+    citations: list[CitationOut] = []
 
 
 def in_pydantic_words(check: Callable[[Any], object], given: object) -> None:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict  # typing's knows too little for pydanti
 
 from ragline.api.wire import NO_NUL, FileData, FileMeta, FileOut, Id, Owner
 from ragline.connectors.records.directories import Directory
+from ragline.pipelines.choices import Choices
 from ragline.types import CollectionRecord, FileRecord, Grant, Permission
 
 MAX_GRANTS = 1000
@@ -59,7 +60,10 @@ class GrantOut(BaseModel):
 
 
 class Collection(BaseModel):
-    """A collection. Of `access_grants` its owner sees all, others those that give them their rights."""
+    """A collection. Of `access_grants` its owner sees all, others those that give them their rights.
+
+    `options`: how its files are read and cut, as far as it is otherwise than in the settings.
+    """
 
     id: str
     user_id: str
@@ -67,6 +71,7 @@ class Collection(BaseModel):
     description: str
     meta: Mapping[str, JsonValue] | None = None
     access_grants: list[GrantOut] = []
+    options: Mapping[str, JsonValue] = {}
     created_at: int
     updated_at: int
     files: list[Member] | None = None
@@ -101,11 +106,16 @@ class NewGrant(BaseModel):
 
 
 class NewCollection(BaseModel):
-    """With `access_grants` the collection is shared with these users and no others."""
+    """With `access_grants` the collection is shared with these users and no others.
+
+    `options` are settings of `parsing`, `chunking` and `retrieval` that are others for it; what is null is as in the
+    settings. A change of them has the files read again.
+    """
 
     name: str = Field(max_length=1000, pattern=NO_NUL, examples=["Pompes"])
     description: str = Field(max_length=10_000, pattern=NO_NUL, examples=["Manuels et garanties"])
     access_grants: list[NewGrant] | None = Field(None, max_length=MAX_GRANTS)
+    options: Choices | None = Field(None, examples=[{"chunking": {"profile": "qa"}}])
 
 
 class NewAccess(BaseModel):
@@ -126,6 +136,12 @@ class Opened(OpenCollection):
     """A collection with the files added last; `file_count` is how many it has."""
 
     file_count: int
+
+
+class Changed(Opened):
+    """A collection after a change; `reading_again` counts the files that were queued because of its options."""
+
+    reading_again: int
 
 
 class NewDirectory(BaseModel):

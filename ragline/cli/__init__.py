@@ -7,7 +7,7 @@ import sys
 import click
 
 from ragline import __version__
-from ragline.cli import check, documents, serving, upkeep
+from ragline.cli import check, chunks, documents, evaluating, explaining, reindexing, serving, upkeep
 from ragline.errors import RaglineError
 
 
@@ -37,7 +37,11 @@ for command in (
     documents.ingest,
     documents.sync,
     documents.forget,
+    chunks.chunks,
     check.check,
+    evaluating.evaluate,
+    explaining.explain,
+    reindexing.reindex,
     upkeep.audit,
     upkeep.queue,
     upkeep.retry,

@@ -80,6 +80,7 @@ async def findings(config_file: Path | None, data_dir: Path | None) -> AsyncIter
         ("embedder", parts.embedder),
         ("parser", parts.parser),
         ("Prefect", prefect),
+        ("reranker", parts.reranker),
         ("models", connections),
         ("functions", functions),
         ("sources", sources),

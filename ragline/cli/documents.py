@@ -28,6 +28,7 @@ NAMED = 3
 @click.option("--collection", help="Name or id of a collection to put them into; it is made where there is none.")
 @click.option("--include", multiple=True, help="Take only these files of folders, pattern as in .gitignore.")
 @click.option("--exclude", multiple=True, help="Leave out these files and folders.")
+@click.option("--password", help="Password of those documents that need one; `-` asks for it.")
 @click.option("--server", help="Address of a Ragline server, instead of the one of this machine.")
 @click.option("--key", envvar="RAGLINE_KEY", help="API key for --server, else that of RAGLINE_KEY.")
 @data_dir_option
@@ -38,6 +39,7 @@ def ingest(
     collection: str | None,
     include: Sequence[str],
     exclude: Sequence[str],
+    password: str | None,
     server: str | None,
     key: str | None,
     data_dir: Path | None,
@@ -62,26 +64,37 @@ def ingest(
     if not documents:
         named = ", ".join(repr(str(path)) for path in paths)
         raise NotFound(f"no files found in {named}: hidden ones, and those that the patterns leave out, do not count")
+    if password == "-":
+        password = click.prompt("Password of the documents", hide_input=True)
     if server is not None:
-        sent = run(ingest_at(server, key, documents, collection))
+        sent = run(ingest_at(server, key, documents, collection, password=password))
     else:
-        sent = run(ingest_here(settings_of(config_file, data_dir), documents, collection))
+        sent = run(ingest_here(settings_of(config_file, data_dir), documents, collection, password=password))
     click.echo(summary(sent.counts))
     if sent.beside_older:
         click.echo(older_versions(sent.beside_older), err=True)
     sys.exit(1 if sent.counts.get("failed") else 0)
 
 
-async def ingest_here(settings: Settings, documents: Sequence[Document], collection: str | None) -> Sent:
+async def ingest_here(
+    settings: Settings, documents: Sequence[Document], collection: str | None, *, password: str | None = None
+) -> Sent:
     """Ingest through the server that has the data folder, or one for this command."""
     from ragline.local import a_server
 
     async with a_server(settings) as server:
         show_key(server.new_key)
-        return await ingest_at(server.url, server.token, documents, collection)
+        return await ingest_at(server.url, server.token, documents, collection, password=password)
 
 
-async def ingest_at(url: str, token: str | None, documents: Sequence[Document], collection: str | None) -> Sent:
+async def ingest_at(
+    url: str,
+    token: str | None,
+    documents: Sequence[Document],
+    collection: str | None,
+    *,
+    password: str | None = None,
+) -> Sent:
     """Ingest through a server, show how far it is, and return what became of the documents."""
     from ragline.cli.progress import showing
     from ragline.cli.sending import send
@@ -92,7 +105,7 @@ async def ingest_at(url: str, token: str | None, documents: Sequence[Document], 
         try:
             collection_id = await client.collection(collection) if collection is not None else None
             with showing(len(documents)) as show:
-                return await send(client, documents, show, collection_id=collection_id)
+                return await send(client, documents, show, collection_id=collection_id, password=password)
         except NotSignedIn as error:
             if token:
                 raise

@@ -20,6 +20,7 @@ from ragline.errors import RaglineError
 
 if TYPE_CHECKING:
     from ragline.config.settings import Settings
+    from ragline.connectors.embedders.protocol import Embedder
     from ragline.running import Running
 
 LIMIT_S = 60.0
@@ -134,10 +135,44 @@ async def embedder(place: Place) -> list[Finding]:
         await opened.embed_query(PROBE)
         took_ms = (time.monotonic() - began) * 1000
         said = f"{opened.model_id}, {opened.dimension} dimensions, {took_ms:.0f} ms a question"
+        await refuse_mixing_in(place, opened)
         found = await looked("vectors", lambda one: vectors(one, (opened.model_id, opened.dimension)), place)
         return [Finding("embedder", "ok", said), *found]
     finally:
         await opened.close()
+
+
+async def refuse_mixing_in(place: Place, embedder: Embedder) -> None:
+    """Raise SetupError where the passages that are stored were made with another model."""
+    from ragline.connectors.made import making, refuse_mixing
+    from ragline.connectors.records.store import open_records
+
+    if place.settings.database.url is None and not (place.settings.data_dir / "ragline.db").exists():
+        return
+    opened = await open_records(place.settings.database, data_dir=place.settings.data_dir.resolve())
+    try:
+        if (made := await opened.facts.made()) is not None and (files := await opened.facts.answering()):
+            refuse_mixing(made, making(place.settings, embedder), files=files)
+    finally:
+        await opened.close()
+
+
+async def reranker(place: Place) -> list[Finding]:
+    """Have it compare two passages; the model of a folder is loaded first."""
+    from ragline.connectors.rerankers import open_reranker
+
+    settings = place.settings.reranker
+    opened = await open_reranker(settings)
+    if opened is None:
+        return [Finding("reranker", "ok", "none (reranker.kind)")]
+    try:
+        await opened.warm()
+        began = time.monotonic()
+        await opened.rank("Que vérifie-t-on ?", [PROBE, "Une pompe / a pump."])
+        took_ms = (time.monotonic() - began) * 1000
+    finally:
+        await opened.close()
+    return [Finding("reranker", "ok", f"{opened.name} reads, {took_ms:.0f} ms for two short passages")]
 
 
 async def vectors(place: Place, model: tuple[str, int] | None) -> list[Finding]:
@@ -178,6 +213,7 @@ async def parser(place: Place) -> list[Finding]:
     """Have a worker process read a small document."""
     from ragline.connectors.workers import Workers
     from ragline.pipelines.parse import parse
+    from ragline.pipelines.reading import Options
 
     workers = Workers(place.settings.parsing)
     with tempfile.TemporaryDirectory(prefix="ragline-check-") as folder:
@@ -189,11 +225,13 @@ async def parser(place: Place) -> list[Finding]:
                 path,
                 path.name,
                 "text/markdown",
-                max_chars=place.settings.parsing.max_text_chars,
+                options=Options.of(place.settings.parsing),
                 timeout_s=place.settings.parsing.time_limit_s,
             )
+            walls = await workers.walls()
         finally:
             await workers.close()
-    if PROBE not in [element.text for element in found]:
+    if PROBE not in [element.text for element in found.elements]:
         return [Finding("parser", "FAILS", "a worker read something else than what was written")]
-    return [Finding("parser", "ok", f"a worker process reads; parsing.workers = {place.settings.parsing.workers}")]
+    said = f"a worker process reads, {walls}; parsing.workers = {place.settings.parsing.workers}"
+    return [Finding("parser", "ok", said)]

@@ -61,12 +61,20 @@ class Show(Protocol):
     def ended(self, result: Result) -> None: ...
 
 
-async def send(client: Client, documents: Sequence[Document], show: Show, *, collection_id: str | None = None) -> Sent:
+async def send(
+    client: Client,
+    documents: Sequence[Document],
+    show: Show,
+    *,
+    collection_id: str | None = None,
+    password: str | None = None,
+) -> Sent:
     """Take in all documents and return what became of them, once all can be searched or have failed.
 
-    One that cannot be read or is refused costs only itself. Raises NotSignedIn and Unavailable, which would stop all.
+    `password` opens those that need one. One that cannot be read or is refused costs only itself. Raises NotSignedIn
+    and Unavailable, which would stop all.
     """
-    sender = Sender(client, show, collection_id)
+    sender = Sender(client, show, collection_id, password)
     window = asyncio.Semaphore(WINDOW)
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -82,11 +90,12 @@ async def send(client: Client, documents: Sequence[Document], show: Show, *, col
 class Sender:
     """Takes in documents of one run."""
 
-    def __init__(self, client: Client, show: Show, collection_id: str | None) -> None:
+    def __init__(self, client: Client, show: Show, collection_id: str | None, password: str | None) -> None:
         self.counts: Counter[Outcome] = Counter()
         self._client = client
         self._show = show
         self._collection_id = collection_id
+        self._password = password
         self._uploads = asyncio.Semaphore(UPLOADS)
         self._one_at_a_time: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._sent: set[str] = set()
@@ -158,13 +167,15 @@ class Sender:
         self._same.update(file.id for file in found)
         if found:
             best = min(found, key=lambda file: PREFERRED.index(file.status))
-            if best.status is Status.FAILED:
+            if best.status is Status.FAILED and self._password is not None:
+                await self._client.unlock(best.id, self._password)
+            elif best.status is Status.FAILED:
                 await self._client.retry(best.id)
             return best, False
         metadata = {"path": document.inside}
         if self._collection_id is not None:
             metadata["knowledge_id"] = self._collection_id
-        made = await self._client.upload(document.path, name=name, metadata=metadata)
+        made = await self._client.upload(document.path, name=name, metadata=metadata, password=self._password)
         self._same.add(made)
         return Stored(made, name, Status.PENDING), True
 

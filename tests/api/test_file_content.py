@@ -23,7 +23,9 @@ PAGE = "<!doctype html><html><body><script>alert(1)</script>Bonjour à tous, la 
     [
         pytest.param("note.txt", NOTE, "text/plain; charset=utf-8", None, id="text"),
         pytest.param("page.html", PAGE, "text/html; charset=utf-8", "attachment", id="html"),
-        pytest.param("a.svg", "<svg xmlns='http://www.w3.org/2000/svg' onload='x'/>", "text/plain", None, id="svg"),
+        pytest.param(
+            "a.svg", "<svg xmlns='http://www.w3.org/2000/svg' onload='x'/>", "application/xml", "attachment", id="svg"
+        ),
         pytest.param("b.svg", "<?xml version='1.0'?><svg>a</svg>", "application/xml", "attachment", id="xml"),
         pytest.param("code.js", "alert('é')", "text/plain", "attachment", id="code"),
         pytest.param("a.pdf", b"%PDF-1.7\n", "application/pdf", "inline", id="pdf"),

@@ -74,7 +74,7 @@ def chapters(count: int) -> list[str]:
 @pytest.fixture
 async def tight(tmp_path: Path, models_folder: Path, backend: Loopback) -> AsyncIterator[Desk]:
     """A desk with room for few passages."""
-    few = Retrieval(context_tokens=300, full_tokens=100, top_k=3)
+    few = Retrieval(context_tokens=300, full_tokens=100, top_k=3, min_relevance=0)
     async with open_desk(tmp_path, models_folder, backend_url=backend.url, retrieval=few) as opened:
         yield opened
 

@@ -301,7 +301,7 @@ async def test_filters_number_and_threshold_choose_the_passages(desk: Desk) -> N
 
     assert await found() == {pump, mill}
     assert await found(max_num_results=1) == {pump}
-    assert await found(filters={"type": "eq", "key": "lang", "value": "en"}) == {mill}
+    assert await found(filters={"type": "eq", "key": "lang", "value": "fr"}) == {pump}
     assert await found(filters={"type": "eq", "key": "lang", "value": "de"}) == set()
     assert await found(ranking_options={"score_threshold": 1.0}) == set()
     none = await client.responses.create(model="extractive", input=ASKED, tools=[search(store)], tool_choice="none")

@@ -24,6 +24,7 @@ OWN_BODIES: Mapping[str, Callable[[Mapping[str, str]], Any]] = {
     "POST /api/chat/completions": lambda _: CHAT,
     "POST /api/v1/chat/completions": lambda _: CHAT,
     "POST /v1/chat/completions": lambda _: CHAT,
+    "POST /api/v1/retrieval/search": lambda own: {"query": "secret", "files": [{"type": "file", "id": own["file_id"]}]},
     "POST /v1/vector_stores/{vector_store_id}/file_batches": lambda own: {"file_ids": [own["file_id"]]},
     "POST /api/v1/knowledge/{collection_id}/sync/diff": lambda _: {"manifest": []},
     "POST /api/v1/knowledge/{collection_id}/sync/cleanup": lambda _: {"file_ids": []},
@@ -66,7 +67,7 @@ TOLD: Mapping[str, str] = {
 }
 """Places where an answer tells that an id is somebody's, and why it has to."""
 
-PROSE = ("content", "text")
+PROSE = ("content", "text", "before", "query")
 """Keys of what the caller writes themselves: an answer depends on its language, not on what an id in it names."""
 
 NAME = "name"

@@ -93,7 +93,7 @@ def own_ids(house: House, caller: Person) -> dict[str, str]:
     return collection | {
         "file_id": file_id, "directory_id": directory, "dir_id": directory, "parent_id": directory,
         "user_id": caller.id, "id": caller.id, "key_id": key, "batch_id": batch, "model_id": "stub-echo", "index": "0",
-        "previous_response_id": "",
+        "previous_response_id": "", "chunk": "0",
     }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def send(caller: Person, draft: Draft) -> httpx.Response:
 
 VARIABLE = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\b(?:chatcmpl|msg|resp|fs|vsfb|sk)[-_][\w…-]+|\b\d{10}\b"
-    r"|-?\d+\.\d+(?:e-?\d+)?|nearest: [^\"]*"
+    r"|-?\d+\.\d+(?:e-?\d+)?|nearest: [^\"]*|no passage '[^']*'"
 )
 """Ids, times and figures that are new in every answer, and models whose names are near to an id."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import random
 import re
@@ -65,7 +66,7 @@ def real_files() -> Iterator[tuple[str, bytes]]:
 
 def readable(path: Path) -> bool:
     try:
-        content_type_of(path.name, path.read_bytes()[:8192])
+        content_type_of(path.name, io.BytesIO(path.read_bytes()))
     except UnsupportedFile:
         return False
     return True

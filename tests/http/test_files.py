@@ -24,6 +24,8 @@ STATUS_KEYS = {
     "searchable",
     "flow_run_id",
     "flow_run_url",
+    "notes",
+    "about",
 }
 
 

@@ -141,6 +141,20 @@ def test_openai_streams_an_answer_from_a_vector_store(openai_client: openai.Open
     assert final.output_text == said
 
 
+def test_openai_reads_citations(openai_client: openai.OpenAI, store_id: str) -> None:
+    asked: Any = [{"role": "user", "content": WARRANTY}]
+    more = {"files": [{"type": "collection", "id": store_id}]}
+    whole: Any = openai_client.chat.completions.create(model="extractive", messages=asked, extra_body=more)
+    assert [each["supported"] for each in whole.citations] == [True]
+    stream = openai_client.chat.completions.create(model="extractive", messages=asked, stream=True, extra_body=more)
+    *_, last = list(stream)
+    said: Any = last
+    assert (last.object, last.choices, last.model) == ("chat.completion.chunk", [], "extractive")
+    assert said.citations == whole.citations
+    with openai_client.chat.completions.stream(model="extractive", messages=asked, extra_body=more) as events:
+        assert "27 mois" in str(events.get_final_completion().choices[0].message.content)
+
+
 def test_openai_calls_tools(calling: Running) -> None:
     function = {"name": "météo", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
     tools: Any = [{"type": "function", "function": function}]

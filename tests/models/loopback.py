@@ -2,7 +2,8 @@
 
 `gated` waits for `release()` after its first piece, `hang` until the client leaves, `drop` breaks off in its second
 piece, `bytewise` sends seven bytes at a time, `429`, `500`, `html`, `moved` and `missing` refuse. Everything else
-answers. Below `/slow` the lists of models never come, below `/odd` the list is the bytes in `odd_list`.
+answers. Below `/slow` the lists of models never come, below `/odd` the list is the bytes in `odd_list`. `window` is
+what `/api/show` says of every model.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ class Loopback:
 
     url: str = ""
     odd_list: bytes = b""
+    window: dict[str, Any] | None = None
     seen: list[Seen] = field(default_factory=list)
     left: threading.Event = field(default_factory=threading.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,6 +95,7 @@ class Loopback:
 
     def forget(self) -> None:
         self.seen, self.left, self.released = [], threading.Event(), asyncio.Event()
+        self.window = None
 
     def release(self) -> None:
         assert self.loop is not None
@@ -125,6 +128,8 @@ class Loopback:
             await self._send(send, 200, {"data": rows[::-1][model == "fewer" :]})
         elif path == "/api/tags":
             await self._send(send, 200, {"models": [TAG]})
+        elif path == "/api/show" and self.window is not None:
+            await self._send(send, 200, self.window)
         elif path == "/api/embed":
             await self._send(send, 200, {"embeddings": [[float(len(text))] for text in body["input"]]})
         elif path in {"/v1/chat/completions", "/api/chat"} and not body.get("stream"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 import unicodedata
 from collections.abc import AsyncIterator
@@ -16,27 +17,16 @@ import pytest_asyncio
 from ragline.config.settings import Parsing
 from ragline.connectors.workers import Workers
 from ragline.errors import ParseFailed, UnsupportedFile
-from ragline.pipelines.parse import content_type_of, document_text, parse
+from ragline.pipelines.parse import content_type_of, document_text
+from ragline.pipelines.read import read_document
+from ragline.pipelines.reading import Options
 
 DOCS = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "docs"
 
+LIMITS = Parsing(workers=2, memory_mb=1024, time_limit_s=30)
+
 NOT_YET = {
-    "d003": "needs OCR",
-    "d008": "needs OCR",
     "d012": "the file says 'Main document' and, in its footer, 'para1': the manifest's snippet is not in it",
-    "d014": ".doc, the format of Word before 2007, needs LibreOffice",
-    "d015": ".ppt, the format of PowerPoint before 2007, needs LibreOffice",
-    "d020": ".xls, the format of Excel before 2007",
-    "d031": ".msg, a mail saved by Outlook",
-    "d032": ".msg",
-    "d047": "needs OCR",
-    "d048": "needs OCR",
-    "d049": "archives are not unpacked",
-    "d056": ".ods, a spreadsheet of LibreOffice",
-    "d057": ".odp, a presentation of LibreOffice",
-    "d063": "needs OCR",
-    "d071": ".msg",
-    "d096": "the letters are printed 4 points apart, which reads as spaces between them",
 }
 """Rows whose text is not found, and why. A row that starts to pass must leave this table."""
 
@@ -48,6 +38,7 @@ class Row:
     fails: bool
     must_contain: tuple[str, ...]
     must_not_contain: tuple[str, ...]
+    needs_ocr: bool
 
 
 def rows() -> list[Row]:
@@ -61,6 +52,7 @@ def rows() -> list[Row]:
             row["expected"] == "clean_error",
             tuple(row["must_contain"]),
             tuple(row.get("must_not_contain", ())),
+            row["needs_ocr"],
         )
         for row in json.loads(manifest.read_text())["files"]
     ]
@@ -72,16 +64,16 @@ pytestmark = pytest.mark.skipif(not ROWS, reason="the shared documents are not b
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def workers() -> AsyncIterator[Workers]:
-    pool = Workers(Parsing(workers=1, memory_mb=1024))
+    pool = Workers(LIMITS)
     yield pool
     await pool.close()
 
 
 async def read(workers: Workers, path: Path) -> str:
     with path.open("rb") as file:
-        content_type = content_type_of(path.name, file.read(4096))
-    elements = await workers.run(parse, path, path.name, content_type, max_chars=50_000_000, timeout_s=30)
-    return document_text(elements)[0]
+        content_type = content_type_of(path.name, file)
+    parsed = await read_document(workers, LIMITS, path, path.name, content_type, options=Options.of(LIMITS))
+    return document_text(parsed.elements)[0]
 
 
 def normal(text: str) -> str:
@@ -95,6 +87,8 @@ def missing(row: Row, text: str) -> list[str]:
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_document_gives_its_text_or_a_clean_error(workers: Workers, row: Row) -> None:
+    if row.needs_ocr and shutil.which("tesseract") is None:
+        pytest.skip("tesseract is not installed: `make ocr`")
     start = time.monotonic()
     text, reason = "", ""
     try:

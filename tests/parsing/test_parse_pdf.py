@@ -11,7 +11,7 @@ from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
 from ragline.errors import ParseFailed
-from ragline.pipelines.parse import parse
+from ragline.pipelines.parse import Options, parse
 from ragline.types import Element
 
 
@@ -34,7 +34,7 @@ def pdf(*pages: list[tuple[int, str]], password: str | None = None) -> bytes:
 def read(path: Path, data: bytes, *, max_chars: int = 100_000) -> list[Element]:
     file = path / "f.pdf"
     file.write_bytes(data)
-    return parse(file, "f.pdf", "application/pdf", max_chars=max_chars)
+    return list(parse(file, "f.pdf", "application/pdf", options=Options(max_chars=max_chars)).elements)
 
 
 FRENCH = [
@@ -82,19 +82,28 @@ def test_a_hyphen_at_a_line_end_joins_a_word(tmp_path: Path, first: str, second:
     assert read(tmp_path, pdf([(11, first), (11, second)])) == [Element(expected, page=1)]
 
 
-def test_text_is_cut_at_the_limit(tmp_path: Path) -> None:
-    elements = read(tmp_path, pdf(FRENCH, ENGLISH), max_chars=40)
-    assert [element.text for element in elements] == ["La forêt de Brocéliande", "À l’automne, les"]
+def test_more_text_than_allowed_fails_as_a_whole(tmp_path: Path) -> None:
+    with pytest.raises(ParseFailed, match=r"^'f\.pdf' has more than 40 characters of text.*parsing\.max_text_chars"):
+        read(tmp_path, pdf(FRENCH, ENGLISH), max_chars=40)
 
 
 def test_a_locked_file_asks_for_its_password(tmp_path: Path) -> None:
-    with pytest.raises(ParseFailed, match=r"^'f\.pdf' needs a password"):
+    with pytest.raises(ParseFailed, match=r"^'f\.pdf' needs a password; give it with the upload"):
         read(tmp_path, pdf(FRENCH, password="secret"))
 
 
-def test_a_page_without_text_needs_ocr(tmp_path: Path) -> None:
-    with pytest.raises(ParseFailed, match=r"'f\.pdf' has no text; scanned pages need OCR"):
-        read(tmp_path, pdf([]))
+def test_the_password_opens_a_locked_file(tmp_path: Path) -> None:
+    file = tmp_path / "f.pdf"
+    file.write_bytes(pdf(ENGLISH, password="café"))
+    parsed = parse(file, "f.pdf", "application/pdf", options=Options(password="café"))
+    assert parsed.elements[0].text.startswith("The second page says")
+    with pytest.raises(ParseFailed, match=r"^'f\.pdf' is not opened by the password that was given"):
+        parse(file, "f.pdf", "application/pdf", options=Options(password="cafe"))
+
+
+def test_a_document_of_blank_pages_has_no_text(tmp_path: Path) -> None:
+    with pytest.raises(ParseFailed, match=r"^'f\.pdf' has no text$"):
+        read(tmp_path, pdf([], []))
 
 
 @pytest.mark.parametrize("data", [b"%PDF-1.4\nnothing", pdf(FRENCH)[:300]], ids=["no-objects", "cut"])

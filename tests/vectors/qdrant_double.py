@@ -18,16 +18,27 @@ from tests.serving import served
 Answer = Callable[[QdrantClient, str, Any], object]
 
 
+def _query_batch(engine: QdrantClient, name: str, body: Any) -> object:
+    """Answer several searches. Which passages make a word rare, this engine does not know: it counts all."""
+    return [_query(engine, name, each) for each in body["searches"]]
+
+
 def _query(engine: QdrantClient, name: str, body: Any) -> object:
     wanted = models.QueryRequest.model_validate(body)
     return engine.query_points(
         name,
-        prefetch=wanted.prefetch,
         query=wanted.query,
+        using=wanted.using,
+        query_filter=wanted.filter,
         limit=wanted.limit or 10,
         with_payload=bool(wanted.with_payload),
-        with_vectors=body.get("with_vector", False),
+        with_vectors=body.get("with_vector") or False,
     )
+
+
+def _retrieve(engine: QdrantClient, name: str, body: Any) -> object:
+    wanted = models.PointRequest.model_validate(body)
+    return engine.retrieve(name, wanted.ids, with_payload=bool(wanted.with_payload), with_vectors=["dense"])
 
 
 def _scroll(engine: QdrantClient, name: str, body: Any) -> object:
@@ -53,6 +64,16 @@ def _set_payload(engine: QdrantClient, name: str, body: Any) -> object:
     return engine.set_payload(name, wanted.payload, points=wanted.filter)
 
 
+def _update_vectors(engine: QdrantClient, name: str, body: Any) -> object:
+    return engine.update_vectors(name, models.UpdateVectors.model_validate(body).points)
+
+
+def _delete_vectors(engine: QdrantClient, name: str, body: Any) -> object:
+    wanted = models.DeleteVectors.model_validate(body)
+    assert wanted.points is not None
+    return engine.delete_vectors(name, wanted.vector, models.PointIdsList(points=wanted.points))
+
+
 PATHS: list[tuple[str, str, Answer]] = [
     ("GET", "/exists", lambda engine, name, _: {"exists": engine.collection_exists(name)}),
     ("PUT", "", _create),
@@ -61,12 +82,15 @@ PATHS: list[tuple[str, str, Answer]] = [
     ("PUT", "/index", lambda engine, name, body: {"operation_id": 0, "status": "completed"}),
     ("PUT", "/points", lambda engine, name, body: engine.upsert(name, models.PointsList.model_validate(body).points)),
     ("POST", "/points/payload", _set_payload),
+    ("PUT", "/points/vectors", _update_vectors),
+    ("POST", "/points/vectors/delete", _delete_vectors),
     (
         "POST",
         "/points/delete",
         lambda engine, name, body: engine.delete(name, models.FilterSelector.model_validate(body)),
     ),
-    ("POST", "/points/query", _query),
+    ("POST", "/points/query/batch", _query_batch),
+    ("POST", "/points", _retrieve),
     ("POST", "/points/scroll", _scroll),
     ("POST", "/points/count", _count),
 ]
@@ -78,8 +102,11 @@ def qdrant_double(*, api_key: str = "") -> Iterator[str]:
     engine = QdrantClient(":memory:")
     app = Starlette(
         routes=[
-            Route("/collections/{name}" + path, _endpoint(engine, answer, api_key), methods=[method])
-            for method, path, answer in PATHS
+            Route("/collections", _endpoint(engine, lambda engine, _, __: engine.get_collections(), api_key)),
+            *(
+                Route("/collections/{name}" + path, _endpoint(engine, answer, api_key), methods=[method])
+                for method, path, answer in PATHS
+            ),
         ]
     )
     with served(app) as url:
@@ -91,7 +118,7 @@ def _endpoint(engine: QdrantClient, answer: Answer, api_key: str) -> Callable[[R
     async def endpoint(request: Request) -> JSONResponse:
         if api_key and request.headers.get("api-key") != api_key:
             return JSONResponse({"status": {"error": "Must provide an API key"}}, 401)
-        name = request.path_params["name"]
+        name = request.path_params.get("name", "")
         if request.method == "PUT" and request.url.path.endswith(name) and engine.collection_exists(name):
             return JSONResponse({"status": {"error": f"Collection `{name}` already exists!"}}, 409)
         body = await request.json() if await request.body() else None

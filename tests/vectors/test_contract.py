@@ -13,10 +13,13 @@ import pytest
 
 from ragline.config.settings import Vectors
 from ragline.connectors.vectors import open_vectors
+from ragline.connectors.vectors.layout import store_name
 from ragline.connectors.vectors.protocol import Census, Held, Label, Point, VectorStore
+from ragline.connectors.vectors.stores import Stored, drop, stored
 from ragline.errors import SetupError
 from ragline.types import Hit, Scope, SparseVector
 
+from .conftest import REAL_URL
 from .made import DIMENSION, EAST, NORTH, NORTH_EAST, WEST, point, query
 
 EVERYTHING = Scope()
@@ -24,12 +27,12 @@ EVERYTHING = Scope()
 
 async def store_all(store: VectorStore, points: Sequence[Point], *, version: str = "v1") -> None:
     await store.stage(points, version=version)
-    for file_id, count in Counter(stored.passage.file_id for stored in points).items():
+    for file_id, count in Counter(each.passage.file_id for each in points).items():
         assert await store.publish(file_id, version=version) == count
 
 
 async def found(store: VectorStore, text: str = "", *, scope: Scope = EVERYTHING, limit: int = 50) -> list[Hit]:
-    return await store.search(query(text), scope, limit=limit, candidates=50)
+    return await store.candidates(query(text), scope, limit=limit)
 
 
 async def texts(store: VectorStore, scope: Scope = EVERYTHING) -> set[str]:
@@ -166,7 +169,7 @@ async def test_many_files_are_deleted_at_once(store: VectorStore) -> None:
 async def test_vectors_may_be_rows_of_a_matrix(store: VectorStore) -> None:
     matrix = np.array([EAST, NORTH], dtype=np.float32)
     await store_all(store, [point("an apple", dense=matrix[0]), point("a pear", dense=matrix[1], index=1)])
-    hits = await store.search(query(dense=matrix[1]), EVERYTHING, limit=1, candidates=10)
+    hits = await store.candidates(query(dense=matrix[1]), EVERYTHING, limit=1)
     assert [hit.passage.chunk.text for hit in hits] == ["a pear"]
 
 
@@ -220,7 +223,7 @@ async def test_a_narrow_scope_is_searched_before_the_candidates_are_cut(store: V
     crowd = [point(f"crowd {index}", file_id="crowd", index=index) for index in range(30)]
     await store_all(store, [*crowd, point("the needle", file_id="small", dense=WEST)])
     scope = Scope(file_ids=frozenset({"small"}))
-    hits = await store.search(query("crowd"), scope, limit=5, candidates=5)
+    hits = await store.candidates(query("crowd"), scope, limit=5)
     assert [hit.passage.chunk.text for hit in hits] == ["the needle"]
 
 
@@ -273,22 +276,56 @@ async def test_one_search_finds_the_exact_code_and_the_paraphrase(store: VectorS
             *(point(f"unrelated {index}", file_id=f"other-{index}", dense=NORTH) for index in range(20)),
         ],
     )
-    hits = await store.search(query("ZP-8841", dense=EAST), EVERYTHING, limit=2, candidates=50)
+    hits = await store.candidates(query("ZP-8841", dense=EAST), EVERYTHING, limit=1)
     assert {hit.passage.file_id for hit in hits} == {"code", "paraphrase"}
 
 
-async def test_scores_are_reciprocal_rank_fusion_with_k_60(store: VectorStore) -> None:
+async def test_candidates_have_both_scores_whichever_search_found_them(store: VectorStore) -> None:
     await store_all(
         store,
         [
-            point("apple apple", file_id="both", dense=EAST),
-            point("nothing of it", file_id="near", dense=NORTH_EAST),
+            point("nothing of it", file_id="near", dense=EAST),
             point("one apple in a basket with pears and plums", file_id="word", dense=NORTH),
+            point("apple apple", file_id="word twice", dense=NORTH_EAST),
+            point("neither", file_id="neither", dense=WEST),
         ],
     )
-    hits = await found(store, "apple")
-    assert [hit.passage.file_id for hit in hits] == ["both", "word", "near"]
-    assert [hit.score for hit in hits] == pytest.approx([1 / 61 + 1 / 61, 1 / 63 + 1 / 62, 1 / 62], abs=1e-6)
+    hits = {hit.passage.file_id: hit for hit in await store.candidates(query("apple"), EVERYTHING, limit=2)}
+    assert {name: hit.cosine for name, hit in hits.items()} == pytest.approx(
+        {"near": 1.0, "word twice": 0.6, "word": 0.0}, abs=1e-6
+    )
+    assert hits["near"].lexical == 0 < hits["word"].lexical < hits["word twice"].lexical
+
+
+async def test_a_word_is_rare_where_the_question_looks(store: VectorStore, settings: Vectors) -> None:
+    """Other people's documents neither change the order of mine, nor can be guessed from it."""
+    mine = [
+        *(point("heron text", file_id=f"mine-{index}", user_id="me", index=index) for index in range(10)),
+        point("contract text", file_id="mine", user_id="me", index=10),
+    ]
+    await store_all(store, mine)
+    scope = Scope(user_id="me")
+    before = await store.candidates(query("contract heron"), scope, limit=20)
+    await store_all(store, [point("contract", file_id=f"other-{index}", user_id="you") for index in range(40)])
+    after = await store.candidates(query("contract heron"), scope, limit=20)
+    if settings.url is None or (REAL_URL is not None and settings.url == REAL_URL):  # the double counts everything
+        assert [hit.lexical for hit in after] == pytest.approx([hit.lexical for hit in before])
+    assert {hit.passage.id for hit in after} == {stored.passage.id for stored in mine}
+
+
+async def test_vectors_come_back_by_id(store: VectorStore) -> None:
+    here, gone = point("here", dense=NORTH), point("gone", index=1)
+    await store_all(store, [here])
+    vectors = await store.vectors([here.passage.id, gone.passage.id])
+    assert {name: list(vector) for name, vector in vectors.items()} == {here.passage.id: list(NORTH)}
+
+
+async def test_what_stands_around_a_passage_is_of_its_version(store: VectorStore) -> None:
+    await store_all(store, [point(f"number {index}", index=index) for index in range(6)])
+    await store_all(store, [point("new", index=2, version="v2")], version="v2")
+    found = await store.around("file-1", version="v1", indices=[3, 1, 2, 99])
+    assert [passage.chunk.text for passage in found] == ["number 1", "number 2", "number 3"]
+    assert await store.around("file-1", version="v1", indices=[]) == []
 
 
 async def test_cosine_is_exact_whatever_the_order(store: VectorStore) -> None:
@@ -312,7 +349,6 @@ async def test_without_words_the_dense_half_answers_best_first(store: VectorStor
     )
     hits = await found(store, limit=2)
     assert [hit.passage.chunk.text for hit in hits] == ["a", "b"]
-    assert [hit.score for hit in hits] == pytest.approx([1 / 61, 1 / 62], abs=1e-6)
 
 
 async def test_a_rare_word_weighs_more_than_a_common_one(store: VectorStore) -> None:
@@ -323,8 +359,32 @@ async def test_a_rare_word_weighs_more_than_a_common_one(store: VectorStore) -> 
             point("heron text", file_id="rare", dense=WEST),
         ],
     )
-    hits = await store.search(query("contract heron", dense=NORTH), EVERYTHING, limit=11, candidates=1)
+    hits = await store.candidates(query("contract heron", dense=NORTH), EVERYTHING, limit=1)
     assert "rare" in {hit.passage.file_id for hit in hits}
+
+
+async def test_words_can_be_weighed_anew_and_all_else_stays(store: VectorStore) -> None:
+    one, two, three = point("an apple"), point("a heron", index=1, dense=NORTH), point("a pear", index=2)
+    await store_all(store, [one, two, three])
+    pelican = point("pelican").sparse
+    await store.reweigh({one.passage.id: pelican, three.passage.id: SparseVector((), ())})
+    scores = {hit.passage.chunk.text: hit for hit in await found(store, "pelican apple pear")}
+    assert scores["an apple"].lexical > 0 == scores["a pear"].lexical
+    assert scores["an apple"].cosine == pytest.approx(1.0, abs=1e-3)
+    assert scores["an apple"].passage == one.passage
+    assert {hit.passage.chunk.text: hit.lexical > 0 for hit in await found(store, "apple heron")} == {
+        "an apple": False,
+        "a heron": True,
+        "a pear": False,
+    }
+    assert len(await store.passages("file-1", version="v1")) == 3
+
+
+async def test_words_of_many_passages_can_be_weighed_anew(store: VectorStore) -> None:
+    made = [point("an apple", index=index) for index in range(150)]
+    await store_all(store, made)
+    await store.reweigh({each.passage.id: point("pelican").sparse for each in made})
+    assert sum(hit.lexical > 0 for hit in await found(store, "pelican", limit=150)) == 150
 
 
 async def test_what_was_written_is_there_when_the_store_opens_again(
@@ -348,12 +408,29 @@ async def test_each_model_has_vectors_of_its_own(
     await other.close()
 
 
+async def test_stores_are_listed_opened_by_their_name_and_dropped(
+    settings: Vectors, store: VectorStore, model_id: str, tmp_path: Path
+) -> None:
+    await store_all(store, [point("an apple")])
+    await store.close()
+    name = store_name(model_id)
+    assert Stored(name, DIMENSION) in await stored(settings, folder=tmp_path)
+    again = await open_vectors(settings, folder=tmp_path, model_id="", dimension=DIMENSION, name=name)
+    assert await texts(again) == {"an apple"}
+    await again.close()
+    for _ in range(2):
+        await drop(settings, folder=tmp_path, name=name)
+    assert name not in {each.name for each in await stored(settings, folder=tmp_path)}
+    with pytest.raises(SetupError, match="no store of Ragline's"):
+        await drop(settings, folder=tmp_path, name="../models")
+
+
 async def test_another_dimension_than_the_stored_is_refused(settings: Vectors, model_id: str, tmp_path: Path) -> None:
     store = await open_vectors(settings, folder=tmp_path, model_id=model_id, dimension=DIMENSION)
     with pytest.raises(SetupError, match=r"have 4 dimensions.*makes 3"):
         await store.stage([point("short", dense=(1.0, 0.0, 0.0))], version="v1")
     with pytest.raises(SetupError, match=r"have 4 dimensions.*makes 5"):
-        await store.search(query(dense=(1.0, 0.0, 0.0, 0.0, 0.0)), EVERYTHING, limit=1, candidates=1)
+        await store.candidates(query(dense=(1.0, 0.0, 0.0, 0.0, 0.0)), EVERYTHING, limit=1)
     await store.close()
     with pytest.raises(SetupError, match=r"have 4 dimensions.*makes 384"):
         await open_vectors(settings, folder=tmp_path, model_id=model_id, dimension=384)

@@ -64,7 +64,7 @@ async def test_an_acknowledged_write_survives_the_death_of_the_process(tmp_path:
     assert (died.returncode, died.stderr) == (9, "")
     store = await open_vectors(Vectors(), folder=tmp_path, model_id=MODEL, dimension=DIMENSION)
     assert [passage.chunk.text for passage in await store.passages("f", version="v1")] == ["survivor"]
-    [hit] = await store.search(query(), Scope(file_ids=frozenset({"f"})), limit=5, candidates=5)
+    [hit] = await store.candidates(query(), Scope(file_ids=frozenset({"f"})), limit=5)
     assert hit.cosine == pytest.approx(1.0)
     await store.close()
 

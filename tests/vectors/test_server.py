@@ -39,7 +39,7 @@ async def test_a_server_lost_later_is_named(tmp_path: Path) -> None:
         store = await open_vectors(Vectors(url=url), folder=tmp_path, model_id="m", dimension=DIMENSION)
         await store.stage([point("an apple")], version="v1")
     with pytest.raises(Unavailable, match=url):
-        await store.search(query(), Scope(), limit=1, candidates=1)
+        await store.candidates(query(), Scope(), limit=1)
     with pytest.raises(Unavailable, match=url):
         await store.publish("file-1", version="v1")
     await store.close()

@@ -12,7 +12,7 @@ from ragline.api.caller import Caller, Installation, WholeCaller
 from ragline.api.file_content import BYTES, bytes_of
 from ragline.api.strict_json import StrictRoute
 from ragline.api.v1.wire import Cursor, Listed, Order, PathId, cut_of, ends
-from ragline.api.wire import NO_NUL
+from ragline.api.wire import NO_NUL, Password
 from ragline.connectors.records.attributes import PURPOSE_KEY
 from ragline.errors import BadInput, NotFound
 from ragline.pipelines.accept import accept
@@ -74,6 +74,7 @@ class FileDeleted(BaseModel):
 
 @router.post("")
 async def upload(
+    *,
     app: Installation,
     user: WholeCaller,
     file: Annotated[list[UploadFile], File(description="one file")],
@@ -86,6 +87,7 @@ async def upload(
             description="Kept and shown; every file can be searched, whatever it is for.",
         ),
     ] = USUAL_PURPOSE,
+    password: Password = None,
     expires_after_seconds: Annotated[str | None, Form(alias="expires_after[seconds]", max_length=20)] = None,
 ) -> FileObject:
     """Store a file. It is safe when this answers, and is processed in the background at once."""
@@ -96,7 +98,8 @@ async def upload(
     [sent] = file
     metadata = {} if purpose == USUAL_PURPOSE else {PURPOSE_KEY: purpose}
     name = clean_name(sent.filename or "")
-    return FileObject.of(await accept(app, user, name=name, content=sent.file, metadata=metadata))
+    accepted = await accept(app, user, name=name, content=sent.file, metadata=metadata, password=password or None)
+    return FileObject.of(accepted)
 
 
 @router.get("")

@@ -94,7 +94,8 @@ async def draft_of(app: App, body: ResponseBody, prepared: Prepared) -> Draft:
     results = None
     if RESULTS in (body.include or ()):
         results = await results_of(app, prepared.context)
-    call = FileSearchCall(id=new_id("fs"), status="completed", queries=[prepared.context.question], results=results)
+    asked = prepared.context.searched or prepared.context.question
+    call = FileSearchCall(id=new_id("fs"), status="completed", queries=[asked], results=results)
     return Draft(body, prepared.context, call)
 
 

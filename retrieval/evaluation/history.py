@@ -1,0 +1,123 @@
+"""The runs of the past, a line of JSON each in the data folder, so that one sees whether retrieval got better."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from ragline.app import prepare_folder
+from ragline.retrieval.evaluation.metrics import MAIN, METRICS, percentiles
+from ragline.retrieval.evaluation.results import Evaluation, Figure
+from ragline.types import Json
+
+log = logging.getLogger(__name__)
+
+FILE = Path("eval") / "history.jsonl"
+MOST_BYTES = 8 << 20
+"""A longer history loses its older half: some 4,000 runs stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One configuration of a run of the past: nDCG@10 of the row that stands for it."""
+
+    at: float
+    version: str
+    row: str
+    figure: Figure
+    overrides: Mapping[str, str]
+
+
+def keep(data_dir: Path, evaluation: Evaluation) -> None:
+    """Add a run, a line for each configuration. Raises SetupError where the data folder cannot be written."""
+    path = prepare_folder(data_dir) / FILE
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    shorten(path)
+    lines = "".join(f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries(evaluation))
+    with path.open("a", encoding="utf-8") as file:
+        file.write(lines)  # one write: runs that end together do not mix
+
+
+def entries(evaluation: Evaluation) -> Iterator[dict[str, Json]]:
+    """Yield what is kept of each configuration, and printed as JSON."""
+    chosen = evaluation.set
+    for one in evaluation.configurations:
+        yield {
+            "at": round(evaluation.at, 3),
+            "set": chosen.name,
+            "kind": chosen.kind,
+            "fingerprint": chosen.fingerprint,
+            "corpus": chosen.corpus,
+            "questions": len(chosen.questions),
+            "about": dict(evaluation.about),
+            "configuration": one.configuration.name,
+            "overrides": dict(one.configuration.overrides),
+            "says": dict(one.configuration.says),
+            "head": one.head,
+            "rows": {
+                row: {name: asdict(figure) for name, figure in zip(METRICS, figures, strict=True)}
+                for row, figures in one.figures.items()
+            },
+            "left_out": {str(row): why for row, why in one.left_out.items()},
+            "notes": dict(one.notes),
+            "embed_ms": dict(zip(("p50", "p95"), percentiles(one.embed_s), strict=True)),
+            "search_ms": dict(zip(("p50", "p95"), percentiles(one.search_s), strict=True)),
+        }
+
+
+class Interval(BaseModel):
+    mean: float
+    low: float
+    high: float
+
+
+class Kept(BaseModel):
+    """What is read again of a line."""
+
+    at: float
+    set: str
+    fingerprint: str
+    corpus: str
+    about: dict[str, str]
+    overrides: dict[str, str]
+    head: str
+    rows: dict[str, dict[str, Interval]]
+
+
+def earlier(data_dir: Path, evaluation: Evaluation) -> list[Run]:
+    """Return the runs on the same questions, documents and collection before this one, the oldest first.
+
+    Lines that cannot be read are passed over.
+    """
+    path = data_dir / FILE
+    if not path.is_file():
+        return []
+    chosen, collection = evaluation.set, evaluation.about.get("collection")
+    same = chosen.name, chosen.fingerprint, chosen.corpus, collection
+    runs = []
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                kept = Kept.model_validate_json(line)
+                before = kept.set, kept.fingerprint, kept.corpus, kept.about.get("collection")
+                if before == same and kept.at < round(evaluation.at, 3):
+                    figure = kept.rows[kept.head][MAIN]
+                    said = Figure(figure.mean, figure.low, figure.high)
+                    runs.append(Run(kept.at, kept.about.get("ragline", ""), kept.head, said, kept.overrides))
+            except (ValidationError, KeyError):
+                log.warning("line %d of the history of evaluations cannot be read", number)
+    return runs
+
+
+def shorten(path: Path) -> None:
+    """Take away the older half of a history that is too long."""
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text("".join(lines[len(lines) // 2 :]), encoding="utf-8")
+        unfinished.replace(path)
