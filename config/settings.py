@@ -86,7 +86,7 @@ class Embedder(Section):
     query_prefix: str | None = Field(None, description="Put before each question; packaged has its own.")
     passage_prefix: str | None = Field(None, description="Put before each passage; packaged has its own.")
     runtime: Literal["auto", "openvino", "onnxruntime"] = Field(
-        "auto", description="What calculates packaged and folder; auto: OpenVINO, or onnxruntime where it cannot."
+        "auto", description="What calculates packaged and folder; auto: the faster one on this processor."
     )
     url: str | None = Field(None, description="Base URL of the server, for ollama and openai.")
     api_key: SecretStr | None = Field(None, description="API key of the server.")

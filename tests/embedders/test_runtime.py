@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from ragline.connectors.embedders import runtime as runtimes
 from ragline.connectors.embedders.e5_build import GRAPH, ensure_built
 from ragline.connectors.embedders.e5_onnx import INPUTS, OUTPUT
 from ragline.connectors.embedders.local import LocalEmbedder
@@ -29,12 +31,29 @@ print([name for name in sys.modules if name.startswith("openvino_telemetry") and
 """
 
 
-async def test_both_runtimes_agree_on_the_packaged_model(packaged: LocalEmbedder, models_folder: Path) -> None:
+async def test_both_runtimes_agree_on_the_packaged_model(models_folder: Path) -> None:
     pytest.importorskip("openvino")
-    other = LocalEmbedder(packaged_model(ensure_built(models_folder)), runtime="onnxruntime", threads=1, batch_size=16)
-    theirs = await other.embed_passages(PASSAGES)
-    await other.close()
-    assert cosines(await packaged.embed_passages(PASSAGES), theirs).min() >= 0.995
+    vectors = []
+    for runtime in ("openvino", "onnxruntime"):
+        model = packaged_model(ensure_built(models_folder))
+        embedder = LocalEmbedder(model, runtime=runtime, threads=1, batch_size=16)  # type: ignore[arg-type]  # both are
+        vectors.append(await embedder.embed_passages(PASSAGES))
+        await embedder.close()
+    assert cosines(*vectors).min() >= 0.995
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "chosen"), [(["FP32", "INT8", "BF16"], "_openvino"), (["FP32", "INT8"], "_onnxruntime")]
+)
+def test_the_processor_decides_between_them(
+    capabilities: list[str], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = SimpleNamespace(get_property=lambda device, name: capabilities)
+    monkeypatch.setattr(runtimes, "_openvino_core", lambda: core)
+    for name in ("_openvino", "_onnxruntime"):
+        monkeypatch.setattr(runtimes, name, lambda graph, threads, name=name: name)
+    assert load_session(Path("any.onnx"), runtime="auto", threads=1) == chosen
+    assert load_session(Path("any.onnx"), runtime="openvino", threads=1) == "_openvino"
 
 
 def test_openvino_reports_nothing(tmp_path: Path) -> None:
