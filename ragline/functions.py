@@ -154,7 +154,7 @@ def excerpts(context: Context) -> list[Excerpt]:
             page=hit.passage.chunk.page,
             heading=hit.passage.chunk.heading,
             language=hit.passage.chunk.language,
-            similarity=(1 + hit.cosine) / 2,
+            similarity=hit.similarity,
         )
         for source, hit in sorted(found, key=lambda pair: -pair[1].score)
     ]

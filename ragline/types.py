@@ -364,6 +364,11 @@ class Hit:
     lexical: float = 0.0
     relevance: float = 1.0
 
+    @property
+    def similarity(self) -> float:
+        """The cosine as the wire formats have it: (1 + cosine) / 2, so 0 to 1, bigger is nearer in meaning."""
+        return (1 + self.cosine) / 2
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -65,7 +65,7 @@ async def gather(
     whole = [*full, *(as_hit(one.text, file_id=one.id, name=one.name) for one in short)]
     wish = wish or Wanted(asked)
     found = await best(app, wish, resolved, long, limit=limit)
-    passages = [hit for hit in found.hits if (1 + hit.cosine) / 2 >= least_score]
+    passages = [hit for hit in found.hits if hit.similarity >= least_score]
     owners = await resolved.owners(app, {hit.passage.file_id for hit in (*full, *passages)})
     owners |= {one.id: one.position for one in documents}
     room_left = max_tokens - short_tokens

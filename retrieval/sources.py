@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 
 from ragline.app import App
 from ragline.retrieval.cited import passage_url
 from ragline.retrieval.gather import Gathered
-from ragline.types import CollectionRef, Context, FileRecord, FileRef, Hit, Json, Ref, Source, TextRef, UrlRef
+from ragline.types import CollectionRef, FileRecord, FileRef, Hit, Json, Ref, Source, TextRef, UrlRef
 
 Sources = Sequence[Mapping[str, Json]]
 
 
 async def sources_of(app: App, gathered: Gathered, refs: Sequence[Ref]) -> Sources:
-    """Return an entry for each reference, in the order of the references, passages best first.
+    """Return an entry for each reference, in the order of the references, passages nearest in meaning first.
 
     What is given whole, and a text of the request, has no `distances`. A document stands with the first reference it
     fits.
     """
-    context = gathered.context
-    files = await app.records.files.named({source.file_id for source in context.sources} - gathered.inline.keys())
+    found = gathered.context.sources
+    files = await app.records.files.named({source.file_id for source in found} - gathered.inline.keys())
     groups: list[list[tuple[Source, Hit]]] = [[] for _ in refs]
-    order = {id(hit): rank for rank, hit in enumerate(ranked(context))}
-    for source in context.sources:
+    for source in found:
         groups[gathered.owners[source.file_id]] += [(source, hit) for hit in source.hits]
     embedding = embedding_config(app)
     return [
-        entry(ref, sorted(group, key=lambda pair: order[id(pair[1])]), gathered, files, embedding)
+        entry(ref, sorted(group, key=lambda pair: (-pair[1].cosine, -pair[1].score)), gathered, files, embedding)
         for ref, group in zip(refs, groups, strict=True)
     ]
-
-
-def ranked(context: Context) -> list[Hit]:
-    return sorted((hit for source in context.sources for hit in source.hits), key=lambda hit: -hit.score)
 
 
 def entry(
@@ -50,17 +44,8 @@ def entry(
         "metadata": [metadata(source, hit, gathered, files.get(source.file_id)) | embedding for source, hit in group],
     }
     if was_searched(ref, group, gathered):
-        made["distances"] = distances([hit for _, hit in group])
+        made["distances"] = [hit.similarity for _, hit in group]
     return made
-
-
-def distances(hits: Sequence[Hit]) -> list[float]:
-    """Return what the wire format calls distances: (1 + cosine) / 2, so 0 to 1, bigger is nearer, falling.
-
-    Hits stand in their fused order, in which words count as well: one that is nearer by meaning than a hit before it is
-    given that one's.
-    """
-    return list(accumulate(((1 + hit.cosine) / 2 for hit in hits), min))
 
 
 def as_sent(ref: Ref) -> Mapping[str, Json]:

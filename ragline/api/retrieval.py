@@ -32,7 +32,7 @@ from ragline.config.masking import masked
 from ragline.pipelines.parse import SUPPORTED
 from ragline.pipelines.tidy import tidy
 from ragline.retrieval.search import search_in
-from ragline.retrieval.sources import distances, embedding_config, of_file, place
+from ragline.retrieval.sources import embedding_config, of_file, place
 from ragline.types import CollectionRef, FileRef, Hit, Ref, User
 
 router = APIRouter(route_class=StrictRoute, prefix="/api/v1/retrieval", tags=["retrieval"])
@@ -150,6 +150,6 @@ async def listed(app: App, hits: Sequence[Hit]) -> Passages:
         {
             "documents": [[hit.passage.chunk.text for hit in hits]],
             "metadatas": [[place(hit) | of_file(hit, files.get(hit.passage.file_id)) | embedding for hit in hits]],
-            "distances": [distances(hits)],
+            "distances": [[hit.similarity for hit in hits]],
         }
     )

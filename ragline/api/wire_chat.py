@@ -165,9 +165,10 @@ class ChatBody(BaseModel):
 
 
 class SourceOut(BaseModel):
-    """What was taken for one reference, best first, in lists of the same length; `distances` run from 0 to 1.
+    """What was taken for one reference, nearest in meaning first, in lists of the same length.
 
-    Bigger is nearer. What is given whole and a text of the request have no `distances`.
+    `distances` are (1 + cosine) / 2, so 0 to 1, bigger is nearer. What is given whole and a text of the request have
+    none.
     """
 
     source: dict[str, JsonValue] = Field(description="The reference as it was sent.")

@@ -57,7 +57,10 @@ class CollectionsQuery(Query):
 
 
 class Passages(BaseModel):
-    """Lists of the same length inside one list each, best first; `distances` are (1 + cosine) / 2, bigger is nearer."""
+    """Lists of the same length inside one list each, best first; `distances` are (1 + cosine) / 2, bigger is nearer.
+
+    They fall where only the meaning counts (`hybrid` false); else words move passages up that are less near.
+    """
 
     distances: list[list[float]]
     documents: list[list[str]]

@@ -143,6 +143,22 @@ async def test_the_same_reference_twice_is_one_entry_and_a_document_through_two_
     assert (first["document"], second["document"]) == ([PUMP], [LIBRARY])
 
 
+async def test_each_passage_has_its_own_distance_and_the_nearest_comes_first(tight: Desk) -> None:
+    texts = [PUMP, LIBRARY, "Kite, 340 grams, blue, see drawing K-77 of the workshop in Lorient."]
+    ids = [await tight.upload(tight.admin, f"{n}.txt", text) for n, text in enumerate(texts)]
+    several = await tight.collection(tight.admin, "several", *ids)
+    question = "When does the library of Norwich open, and when does it close? K-77"
+    looked = {"query": question, "files": [collection(several)]}
+    answer = await tight.admin.client.post("/api/v1/retrieval/search", json=looked)
+    cosines = {each["text"]: each["cosine"] for each in answer.json()["passages"]}
+    assert list(cosines) != sorted(cosines, key=lambda text: -cosines[text])  # words count in the order of a search
+    [source] = await sources(tight.admin, collection(several), question=question)
+    assert sorted(source["document"]) == sorted(cosines)
+    own = [(1 + cosines[text]) / 2 for text in source["document"]]
+    assert source["distances"] == pytest.approx(own)
+    assert own == sorted(set(own), reverse=True)
+
+
 async def test_a_text_is_taken_whole_and_has_no_distances(desk: Desk, backend: Loopback) -> None:
     ada = await desk.person("ada")
     sent = note("The Zephyr pump warranty is 99 months.", id="x")

@@ -28,7 +28,6 @@ from ragline.connectors.models.openai_wire import first_choice, listed
 from ragline.connectors.records.attributes import attributes_of
 from ragline.errors import BackendError
 from ragline.retrieval.answer import Prepared
-from ragline.retrieval.sources import distances
 from ragline.types import Context, Json
 
 MARK = re.compile(r"\[\d{1,4}(?:\s*[,;]\s*\d{1,4})*\]")
@@ -108,11 +107,11 @@ async def results_of(app: App, context: Context) -> list[FoundPassage]:
         FoundPassage(
             file_id=source.file_id,
             filename=source.name,
-            score=score,
+            score=hit.similarity,
             text=hit.passage.chunk.text,
             attributes=attributes_of(files[source.file_id].metadata) if source.file_id in files else {},
         )
-        for (source, hit), score in zip(pairs, distances([hit for _, hit in pairs]), strict=True)
+        for source, hit in pairs
     ]
 
 

@@ -19,7 +19,6 @@ from ragline.errors import BadInput
 from ragline.retrieval.filters import chosen, of_openai
 from ragline.retrieval.references import searched
 from ragline.retrieval.search import search
-from ragline.retrieval.sources import distances
 from ragline.types import CollectionRef, Hit, Scope, User, Where
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1/vector_stores", tags=["vector stores"])
@@ -65,9 +64,9 @@ class SearchBody(BaseModel):
 
 
 class SearchResult(BaseModel):
-    """A passage. `score` is (1 + cosine) / 2, from 0 to 1, and no more than that of one before it.
+    """A passage. `score` is (1 + cosine) / 2, from 0 to 1.
 
-    The order is that of dense and lexical search together.
+    The order is that of dense and lexical search together, so a score may be more than one before it.
     """
 
     file_id: str
@@ -94,7 +93,7 @@ async def search_store(vector_store_id: PathId, body: SearchBody, app: Installat
     scope = await scope_of(app, user, vector_store_id, where)
     found = [] if scope is None else [await search(app, query, scope, limit=body.max_num_results) for query in queries]
     least = (body.ranking_options or RankingOptions()).score_threshold or 0.0
-    hits = [hit for hit in merged(found) if score_of(hit) >= least][: body.max_num_results]
+    hits = [hit for hit in merged(found) if hit.similarity >= least][: body.max_num_results]
     return SearchResults(search_query=queries, data=await results_of(app, hits))
 
 
@@ -120,20 +119,16 @@ def merged(found: Sequence[Sequence[Hit]]) -> list[Hit]:
     return [hit for _, _, hit in sorted(places.values(), key=lambda one: (*one[:2], one[2].passage.id))]
 
 
-def score_of(hit: Hit) -> float:
-    return (1 + hit.cosine) / 2
-
-
 async def results_of(app: App, hits: Sequence[Hit]) -> list[SearchResult]:
     files = await app.records.files.named({hit.passage.file_id for hit in hits})
     return [
         SearchResult(
             file_id=file.id,
             filename=file.filename,
-            score=score,
+            score=hit.similarity,
             attributes=attributes_of(file.metadata),
             content=[Text(text=hit.passage.chunk.text)],
         )
-        for hit, score in zip(hits, distances(hits), strict=True)
+        for hit in hits
         if (file := files.get(hit.passage.file_id)) is not None
     ]
