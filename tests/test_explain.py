@@ -204,9 +204,20 @@ def test_values_for_one_search_are_read_and_checked() -> None:
     given = ["top_k=5", "retrieval.fusion=rrf", "lexical=false", "dense_weight=0.25"]
     assert wishes(given) == {"top_k": 5, "fusion": "rrf", "lexical": False, "dense_weight": 0.25}
     assert wishes([]) == {}
-    for wrong, said in (("top_k", "write a name and its value"), ("top_k=0", "top_k"), ("colour=red", "colour")):
+    for wrong, said in (
+        ("top_k", "write a name and its value"),
+        ("top_k=0", "--set: top_k: '0' is not allowed: it takes a whole number, more than 0, at most 200"),
+        ("fusion=x", "--set: fusion: 'x' is not allowed: it takes one of distribution, minmax, rrf"),
+        ("colour=red", "--set: there is no setting 'colour'; there are top_k, candidates"),
+    ):
         with pytest.raises(BadInput, match=said):
             wishes([wrong])
+
+
+@pytest.mark.parametrize("question", ["", "  \n"])
+def test_a_question_without_words_is_wrong_usage(question: str) -> None:
+    done = CliRunner().invoke(main, ["explain", question])
+    assert (done.exit_code, "the question is empty" in done.stderr) == (2, True)
 
 
 def test_the_command_explains_and_writes_a_page(

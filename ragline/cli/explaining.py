@@ -46,6 +46,8 @@ def explain(
     config_file: Path | None,
 ) -> None:
     """Show how a question is searched: what each step finds, how it is scored, and why a passage is left out."""
+    if not question.strip():
+        raise click.UsageError("the question is empty: write what is to be searched for")
     if html is not None and not html.absolute().parent.is_dir():
         raise BadInput(f"--html: there is no folder {str(html.absolute().parent)!r}")
     asked = {
@@ -74,6 +76,7 @@ def wishes(given: Sequence[str]) -> dict[str, object]:
     """Return what is to be other than in the settings, as JSON has it. Raises BadInput for what is no NAME=VALUE."""
     from pydantic import TypeAdapter, ValidationError
 
+    from ragline.config.allowed import faults
     from ragline.retrieval.wishes import Wishes
 
     pairs: dict[str, str] = {}
@@ -86,8 +89,7 @@ def wishes(given: Sequence[str]) -> dict[str, object]:
     try:
         known = TypeAdapter(Wishes).validate_python(pairs)
     except ValidationError as error:
-        said = [f"--set {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise BadInput("\n".join([*said, f"there are {', '.join(Wishes.model_fields)}"])) from None
+        raise BadInput("\n".join(f"--set: {line}" for line in faults(error, Wishes.model_fields))) from None
     return known.model_dump(mode="json", exclude_unset=True)
 
 

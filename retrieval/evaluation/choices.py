@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import ValidationError
 
+from ragline.config.allowed import faults, no_such
+from ragline.config.names import fields
 from ragline.config.settings import Chunking, Embedder, Reranker, Retrieval, Settings
 from ragline.errors import BadInput
 
@@ -58,6 +60,8 @@ def overridden(settings: Settings, pairs: Mapping[str, str], *, kind: str) -> Se
     """Return the settings with these values. Raises BadInput, a line for each that is not allowed."""
     sections: dict[str, dict[str, str]] = {}
     for name, value in pairs.items():
+        if name not in fields():
+            raise BadInput(no_such(name, list(ALLOWED[kind])))
         if name not in ALLOWED[kind]:
             raise BadInput(f"{name} makes no difference to a {kind} set; known are {', '.join(ALLOWED[kind])}")
         section, _, key = name.partition(".")
@@ -68,8 +72,7 @@ def overridden(settings: Settings, pairs: Mapping[str, str], *, kind: str) -> Se
         try:
             changed[section] = type(before).model_validate({**dict(before), **values})
         except ValidationError as error:
-            said = [f"{section}.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-            raise BadInput("\n".join(said)) from None
+            raise BadInput("\n".join(faults(error, type(before).model_fields, section=f"{section}."))) from None
     return settings.model_copy(update=changed)
 
 
@@ -78,5 +81,4 @@ def retrieval_of(settings: Retrieval, values: Mapping[str, object]) -> Retrieval
     try:
         return Retrieval.model_validate({**dict(settings), **values})
     except ValidationError as error:
-        said = [f"retrieval.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        raise BadInput("; ".join(said)) from None
+        raise BadInput("; ".join(faults(error, Retrieval.model_fields, section="retrieval."))) from None

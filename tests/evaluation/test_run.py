@@ -133,7 +133,7 @@ async def test_a_setting_that_makes_no_difference_is_refused(chosen: QuestionSet
         await run_beir(settings, chosen, [{"server.port": "1"}], progress=silent)
     with pytest.raises(BadInput, match=r"reranker\.api_key makes no difference"):
         await run_beir(settings, chosen, [{"reranker.api_key": "geheim"}], progress=silent)
-    with pytest.raises(BadInput, match=r"chunking\.max_tokens: Input should be a valid integer"):
+    with pytest.raises(BadInput, match=r"chunking\.max_tokens: 'many' is not allowed: it takes a whole number"):
         await run_beir(settings, chosen, [{"chunking.max_tokens": "many"}], progress=silent)
 
 
@@ -198,7 +198,32 @@ def test_the_exit_code_tells_whether_it_is_good_enough(folder: Path, data_dir: P
     [
         pytest.param(["absent"], "'absent': there is no such folder or file", id="absent"),
         pytest.param(["SET", "--set", "fusion"], "'fusion' sets nothing", id="no-pair"),
-        pytest.param(["SET", "--set", "retrieval.fusion=x"], "retrieval.fusion: Input should be", id="value"),
+        pytest.param(
+            ["SET", "--set", "retrieval.fusion=x"],
+            "retrieval.fusion: 'x' is not allowed: it takes one of distribution, minmax, rrf",
+            id="value",
+        ),
+        pytest.param(
+            ["SET", "--set", "retrieval.top_k=abc", "--set", "retrieval.bm25_b=2"],
+            "retrieval.top_k: 'abc' is not allowed: it takes a whole number, more than 0, at most 200\n"
+            "ragline: retrieval.bm25_b: '2' is not allowed: it takes a number, at least 0, at most 1\n",
+            id="two-values",
+        ),
+        pytest.param(
+            ["SET", "--set", "retrieval.dense_weight=x"],
+            "retrieval.dense_weight: 'x' is not allowed: it takes a number, at least 0, at most 1",
+            id="number-or-none",
+        ),
+        pytest.param(
+            ["SET", "--set", "retrieval.calibrate=maybe"],
+            "retrieval.calibrate: 'maybe' is not allowed: it takes true or false",
+            id="switch",
+        ),
+        pytest.param(
+            ["SET", "--set", "retrieval.topk=5"],
+            "there is no setting 'retrieval.topk'; did you mean retrieval.top_k?",
+            id="misspelt",
+        ),
         pytest.param(["SET", "--collection", "Été"], "--collection and --server are for golden sets", id="collection"),
         pytest.param(["SET", "--report", "/nowhere/x.html"], "there is no folder '/nowhere'", id="report"),
         pytest.param(["GOLDEN"], "no installation in", id="no-installation"),
