@@ -36,6 +36,8 @@ router = APIRouter(route_class=StrictRoute, prefix="/api/v1/knowledge", tags=["k
 PAGE_SIZE = 30
 MOST_ADDED = 10_000
 """Files in one batch."""
+AT_ONCE = 50
+"""Files whose passages are brought in line before the answer; of more, the queue's upkeep does it."""
 PENDING_FILES = 1000
 WATCHED_FILES = 100
 """Of the pending files, those at the head of the queue change first."""
@@ -92,7 +94,7 @@ async def pending(
 async def add(collection_id: PathId, body: FileOf, app: Installation, user: Caller) -> Opened:
     """Put a file of one's own into a collection; it may still be on its way. Nothing is embedded again."""
     await link(app, collection_id, [body.file_id], user)
-    await tidy(app, body.file_id)
+    await shown_at_once(app, [body.file_id])
     return await opened(app, collection_id, user)
 
 
@@ -100,8 +102,13 @@ async def add(collection_id: PathId, body: FileOf, app: Installation, user: Call
 async def add_batch(
     collection_id: PathId, body: Annotated[list[FileOf], Body(max_length=MOST_ADDED)], app: Installation, user: Caller
 ) -> Opened:
-    """Put these files of one's own into a collection, all or none of them."""
-    await link(app, collection_id, [each.file_id for each in body], user)
+    """Put these files of one's own into a collection, all or none of them.
+
+    A search in it finds the first AT_ONCE of them right after the answer, the others a few seconds later.
+    """
+    file_ids = [each.file_id for each in body]
+    await link(app, collection_id, file_ids, user)
+    await shown_at_once(app, file_ids)
     return await opened(app, collection_id, user)
 
 
@@ -148,6 +155,12 @@ async def link(app: App, collection_id: str, file_ids: Sequence[str], user: User
     for file in known.values():
         if file.stage == "stored":
             await app.records.queue.again(file.id)
+
+
+async def shown_at_once(app: App, file_ids: Sequence[str]) -> None:
+    """Bring the passages of the first AT_ONCE files in line with the collections they are in now."""
+    for file_id in file_ids[:AT_ONCE]:
+        await tidy(app, file_id)
 
 
 async def member(app: App, collection_id: str, file_id: str, user: User) -> None:

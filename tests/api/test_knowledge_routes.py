@@ -48,6 +48,19 @@ async def test_a_collection_is_its_makers_alone_unless_it_is_shared(desk: Desk) 
     ]
 
 
+async def test_a_batch_of_files_is_found_in_its_collection_right_after_the_answer(desk: Desk) -> None:
+    texts = ["The Zephyr pump has a warranty.", "The Mistral pump has no warranty."]
+    ids = [await desk.upload(desk.admin, f"{n}.txt", text) for n, text in enumerate(texts)]
+    shelf = (await made(desk.admin))["id"]
+    path = f"/api/v1/knowledge/{shelf}/files/batch/add"
+    answer = await desk.admin.client.post(path, json=[{"file_id": file_id} for file_id in ids])
+    assert answer.status_code == 200
+    found = await desk.admin.client.post(
+        "/api/v1/retrieval/query/doc", json={"collection_name": shelf, "query": "warranty"}
+    )
+    assert sorted(found.json()["documents"][0]) == sorted(texts)
+
+
 async def test_rights_are_replaced_as_a_whole_and_shown_to_whom_they_concern(desk: Desk) -> None:
     ada, bob, eve = [await desk.person(name) for name in ("ada", "bob", "eve")]
     shelf = (await made(ada))["id"]

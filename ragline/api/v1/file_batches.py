@@ -14,9 +14,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ragline.api.caller import Caller, Installation
-from ragline.api.knowledge_files import link
+from ragline.api.knowledge_files import link, shown_at_once
 from ragline.api.strict_json import StrictRoute
-from ragline.api.v1.vector_store_files import POLL_MS, InState, listed, shown_at_once
+from ragline.api.v1.vector_store_files import POLL_MS, InState, listed
 from ragline.api.v1.wire import AskedCut, Attributes, NotDone, PathId
 from ragline.api.v1.wire_stores import MAX_BATCH, FileCounts, FileIds, NewStoreFile, StoreFiles
 from ragline.app import App

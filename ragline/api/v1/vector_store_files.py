@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
 from ragline.api.caller import Caller, Installation
 from ragline.api.file_content import extracted_text
-from ragline.api.knowledge_files import link
+from ragline.api.knowledge_files import link, shown_at_once
 from ragline.api.strict_json import StrictRoute
 from ragline.api.v1.wire import AskedCut, PathId, ends
 from ragline.api.v1.wire_stores import (
@@ -24,12 +23,9 @@ from ragline.api.v1.wire_stores import (
 from ragline.app import App
 from ragline.connectors.records.listings import Cut, Linked, Part, State
 from ragline.errors import NotFound
-from ragline.pipelines.tidy import tidy
 
 router = APIRouter(route_class=StrictRoute, prefix="/v1/vector_stores/{vector_store_id}/files", tags=["vector stores"])
 
-AT_ONCE = 50
-"""Files whose passages are brought in line before the answer; of more, the queue's upkeep does it."""
 POLL_MS = "250"
 """How soon OpenAI's clients ask again, where they wait for a file: they read it from a header."""
 
@@ -127,9 +123,3 @@ def polled(response: Response, file: StoreFile) -> StoreFile:
     if file.status == "in_progress":
         response.headers["openai-poll-after-ms"] = POLL_MS
     return file
-
-
-async def shown_at_once(app: App, file_ids: Sequence[str]) -> None:
-    """Bring the passages of a few files in line with the collections they are in now."""
-    for file_id in file_ids[:AT_ONCE]:
-        await tidy(app, file_id)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from ragline.api.caller import Caller, Installation, WholeCaller
-from ragline.api.knowledge_files import link
+from ragline.api.knowledge_files import link, shown_at_once
 from ragline.api.strict_json import StrictRoute
-from ragline.api.v1.vector_store_files import shown_at_once
 from ragline.api.v1.wire import AskedCut, PathId, ends
 from ragline.api.v1.wire_stores import NewStore, StoreChange, StoreDeleted, VectorStore, VectorStores
 from ragline.app import App
