@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ router = APIRouter(route_class=StrictRoute, prefix="/api/v1/files", tags=["files
 MOST_AROUND = 5
 MAX_DIGITS = 9
 SHOWN_CHARS = 60
+ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 PassageId = Annotated[
     str,
@@ -156,11 +158,13 @@ def at_place(passages: Sequence[Passage], place: int, record: FileRecord, chunk:
 
 
 def unknown(record: FileRecord, chunk: str) -> NotFound:
-    return NotFound(
-        f"no passage {chunk[:SHOWN_CHARS]!r} in what answers of file {record.id!r}: its passages are 0 to "
-        f"{record.chunk_count - 1}. An id of an older version of the file, from before it was changed or read again, "
-        f"is gone with it; /api/v1/files/{record.id}/chunks lists those of now"
-    )
+    if ID.fullmatch(chunk):
+        hint = f"an id of an older version is gone with it; /api/v1/files/{record.id}/chunks lists those of now"
+    elif chunk.removeprefix("@").isdecimal():
+        hint = f"its passages are 0 to {record.chunk_count - 1}"
+    else:
+        hint = f"give a number from 0 to {record.chunk_count - 1}, an id, or @ and a place in its text"
+    return NotFound(f"file {record.id!r} has no passage {chunk[:SHOWN_CHARS]!r}: {hint}")
 
 
 async def text_of(app: App, record: FileRecord, version: str) -> str:
