@@ -52,6 +52,11 @@ class Remembered:
         self._known.move_to_end(text)
         return await asyncio.shield(task)
 
+    def knows(self, text: str) -> bool:
+        """Tell whether the vector of a question is kept."""
+        task = self._known.get(text)
+        return task is not None and task.done() and not failed(task)
+
     async def close(self) -> None:
         await self._embedder.close()
 

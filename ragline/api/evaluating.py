@@ -52,7 +52,7 @@ class TrialDone(BaseModel):
 
     passages: list[TrialPassage]
     rows: dict[Row, list[int]]
-    embed_s: float = Field(description="Seconds to embed the question.")
+    embed_s: float = Field(description="Seconds to embed the question; 0 where its vector was kept from before.")
     search_s: float = Field(description="Seconds of the search, without that.")
     notes: list[str]
     says: dict[str, str]

@@ -87,10 +87,14 @@ def times_of(one: Measured) -> str:
     from ragline.retrieval.evaluation.metrics import percentiles
 
     name = f"{one.configuration.name}: " if one.configuration.name else ""
+    asked, embedded = len(one.search_s), len(one.embed_s)
+    known = f" ({embedded} of {asked}: the vectors of the others were known)" if embedded < asked else ""
     shown = [
-        f"{what}: p50 {percentiles(seconds)[0]:.1f} ms, p95 {percentiles(seconds)[1]:.1f} ms"
-        for what, seconds in (("embedding a question", one.embed_s), ("search", one.search_s))
-        if seconds
+        f"{what}: p50 {percentiles(seconds)[0]:.1f} ms, p95 {percentiles(seconds)[1]:.1f} ms{of}" if seconds else none
+        for what, seconds, of, none in (
+            ("embedding a question", one.embed_s, known, "embedding a question: not measured, all vectors were known"),
+            ("search", one.search_s, "", "search: not measured"),
+        )
     ]
     says = one.configuration.says
     how = f"{says['fusion']}, weight of meaning {says['dense_weight']}; " if name and "dense_weight" in says else ""

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ragline.app import App
+from ragline.connectors.embedders.remembered import Remembered
 from ragline.connectors.vectors.protocol import Query
 from ragline.retrieval.evaluation.metrics import DEPTH
 from ragline.retrieval.evaluation.results import Row
 from ragline.retrieval.plan import Plan
-from ragline.retrieval.search import candidates, find, query_of
+from ragline.retrieval.search import candidates, find, query_of, searchable
 from ragline.types import Found, Hit, Scope
 
 MOST = 10_000
@@ -84,7 +85,8 @@ def files_in(hits: Sequence[Hit]) -> list[str]:
 
 
 async def embedded(app: App, question: str) -> tuple[Query | None, float]:
-    """Return a question as vectors, None for a blank one, and how long that took."""
+    """Return a question as vectors, None for a blank one, and how long that took; 0 where its vector was kept."""
+    kept = isinstance(app.embedder, Remembered) and app.embedder.knows(searchable(question))
     began = time.perf_counter()
     query = await query_of(app, question)
-    return query, time.perf_counter() - began
+    return query, 0.0 if kept else time.perf_counter() - began

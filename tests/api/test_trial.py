@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ragline.cli.evaluated import times_of
 from ragline.errors import BadInput, NotFound
 from ragline.retrieval.evaluation.asking import InProcess
 from ragline.retrieval.evaluation.run import run_golden
@@ -42,6 +43,28 @@ async def test_each_way_to_search_has_its_order(desk: Desk) -> None:
     assert said["says"] == {"dense_weight": "0.5", "fusion": "distribution"}
     assert said["embed_s"] > 0
     assert said["search_s"] > 0
+
+
+async def test_a_question_whose_vector_is_known_does_not_count_among_the_times(desk: Desk, tmp_path: Path) -> None:
+    pump = await desk.upload(desk.admin, "pump.txt", PUMP)
+    assert (await trial(desk.admin, "warranty of the pump")).json()["embed_s"] > 0
+    again = (await trial(desk.admin, "warranty of the pump")).json()
+    assert (again["embed_s"], again["search_s"] > 0) == (0, True)
+    (tmp_path / "golden.csv").write_text(f"question,file\nwarranty of the pump,{pump}\nhow long?,{pump}\n", "utf-8")
+    asked = [
+        await run_golden(
+            InProcess(desk.app, desk.admin.user),
+            desk.app.settings,
+            read_set(tmp_path / "golden.csv"),
+            [{}],
+            collection=None,
+            progress=lambda *_: None,
+        )
+        for _ in range(2)
+    ]
+    first, second = (times_of(done.configurations[0]) for done in asked)
+    assert "ms (1 of 2: the vectors of the others were known); search: p50" in first
+    assert "embedding a question: not measured, all vectors were known; search: p50" in second
 
 
 async def test_settings_count_for_one_search(desk: Desk) -> None:
