@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from ragline.config.settings import Embedder as EmbedderSettings
 from ragline.config.settings import Settings
 from ragline.connectors.embedders.protocol import Embedder
 from ragline.connectors.records.facts import Made
@@ -32,6 +33,20 @@ def making(settings: Settings, embedder: Embedder) -> Made:
     )
 
 
+async def other_model(settings: EmbedderSettings, records: Records) -> str:
+    """Return what to add to the error of an embedding server that does not answer: that the passages that answer were
+    made with another model than it was asked for. "" where they were not, or that is not known.
+    """
+    made = await records.facts.made()
+    files = await records.facts.answering()
+    if made is None or not made.model_id or not files or made.model_id.startswith(f"{settings.kind}/{settings.model}/"):
+        return ""
+    return (
+        f" Besides, the passages of {counted(files)} were made with another embedding model, {made.model}: set "
+        "embedder.* back to it, or, once the server answers, run `ragline reindex`"
+    )
+
+
 async def check_made(settings: Settings, records: Records, now: Made, *, folder: Path) -> None:
     """Raise SetupError where the passages that answer were made with another embedding model than `now`.
 
@@ -47,14 +62,25 @@ async def check_made(settings: Settings, records: Records, now: Made, *, folder:
     refuse_mixing(made, now, files=files)
     if made.analysis != now.analysis:
         log.warning(
-            "the passages of %s were prepared for the search by words in another way than now (%s, not %s): they are "
-            "found, but less well; `ragline reindex` prepares them anew, without embedding anything",
+            "the passages of %s were prepared for the search by words %s: they are found, but less well. "
+            "`ragline reindex`, with the server stopped, prepares them anew, without embedding anything",
             counted(files),
-            made.analysis or "of an older Ragline",
-            now.analysis,
+            difference(made.analysis, now.analysis),
         )
     if await records.facts.made() is None:
         await records.facts.remember(made)
+
+
+def difference(made: str, now: str) -> str:
+    """Return in plain words how two ways to analyse words differ, each as `analysis` tells it, "" if unknown."""
+    version, _, weights = made.partition(" ")
+    version_now, _, weights_now = now.partition(" ")
+    if version != version_now:
+        return "by an older Ragline" if not made else "by another version of Ragline"
+    return (
+        f"with {weights}, while the settings say {weights_now} (retrieval.bm25_k1: how much a word counts that occurs "
+        "again; retrieval.bm25_b: how much long passages count less)"
+    )
 
 
 def refuse_mixing(made: Made, now: Made, *, files: int) -> None:

@@ -16,7 +16,7 @@ from ragline.connectors.embedders import open_embedder
 from ragline.connectors.embedders.protocol import Embedder
 from ragline.connectors.embedders.remembered import Remembered
 from ragline.connectors.fetch import Pages
-from ragline.connectors.made import check_made, making
+from ragline.connectors.made import check_made, making, other_model
 from ragline.connectors.models.embedded import EmbeddedBackend
 from ragline.connectors.models.embedded_ollama import EmbeddedOllama
 from ragline.connectors.models.extractive import Extractive
@@ -34,7 +34,7 @@ from ragline.connectors.sources.registry import check_source
 from ragline.connectors.vectors import open_vectors
 from ragline.connectors.vectors.protocol import VectorStore
 from ragline.connectors.workers import Workers
-from ragline.errors import SetupError
+from ragline.errors import BackendError, SetupError, Unavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +96,13 @@ async def open_app(settings: Settings, *, moving: bool = False) -> AsyncIterator
     check_sources(settings)
     data_dir = prepare_folder(settings.data_dir)
     async with AsyncExitStack() as stack:
-        embedder = Remembered(await open_embedder(settings.embedder, folder=data_dir / "models"))
-        stack.push_async_callback(embedder.close)
         records = await open_records(settings.database, data_dir=data_dir)
         stack.push_async_callback(records.close)
+        try:
+            embedder = Remembered(await open_embedder(settings.embedder, folder=data_dir / "models"))
+        except (BackendError, Unavailable) as error:
+            raise type(error)(f"{error}{await other_model(settings.embedder, records)}") from error
+        stack.push_async_callback(embedder.close)
         if not moving:
             await check_made(settings, records, making(settings, embedder), folder=data_dir / "vectors")
         vectors = await open_vectors(

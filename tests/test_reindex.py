@@ -25,7 +25,7 @@ from ragline.config.settings import Chunking, Embedder, Retrieval, Settings, Vec
 from ragline.connectors.records.facts import Made
 from ragline.connectors.records.store import Records
 from ragline.connectors.records.tables import facts, text_uses
-from ragline.errors import SetupError
+from ragline.errors import SetupError, Unavailable
 from ragline.pipelines.accept import accept
 from ragline.pipelines.ingest import Batch, ingest
 from ragline.pipelines.reindex import Progress, Reindexed, reindex
@@ -248,6 +248,23 @@ async def test_going_back_embeds_nothing_again(tmp_path: Path, double: Loopback)
         assert await best(app, "heron river") == "heron.md"
 
 
+async def test_a_dead_embedder_says_that_the_passages_are_of_another_model(tmp_path: Path, double: Loopback) -> None:
+    own = settings_of(tmp_path)
+    await filled(own)
+    dead = Embedder(kind="openai", model="words", url="http://127.0.0.1:9/v1")
+    with pytest.raises(Unavailable, match=r"cannot be reached.* of 4 files were made with another.* 'one/.*reindex"):
+        async with open_app(own.model_copy(update={"embedder": dead})):
+            pass
+    await moved(served_by(double, own))
+    with pytest.raises(Unavailable) as same:
+        async with open_app(own.model_copy(update={"embedder": dead})):
+            pass
+    assert "another" not in str(same.value)
+
+
+WARNED = ("4 files", "ragline reindex", "with k1=1.2 b=0.75, while the settings say k1=3 b=0", "retrieval.bm25_k1: how")
+
+
 async def test_other_words_are_a_warning_and_embed_nothing(
     tmp_path: Path, vectors: Vectors, double: Loopback, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -264,7 +281,7 @@ async def test_other_words_are_a_warning_and_embed_nothing(
     assert "ragline reindex" not in caplog.text
     assert await score(other) == pytest.approx(weight)
     [warning] = [each.message for each in caplog.records if each.levelno == logging.WARNING]
-    assert [part in warning for part in ("4 files", "ragline reindex", "k1=3 b=0")] == [True] * 3
+    assert [part in warning for part in WARNED] == [True] * 4
     done = await moved(other)
     assert (done.progress.files, done.kept) == (4, [])
     caplog.clear()
@@ -288,7 +305,7 @@ async def test_an_installation_from_before_is_known_by_its_store(
     async with opened(one) as (app, _):
         assert await app.records.facts.made() is not None
         assert await best(app, "heron river") == "heron.md"
-    assert "of an older Ragline" in caplog.text
+    assert "by an older Ragline" in caplog.text
     await forgotten(one)
     done = await moved(two)
     assert (done.progress.files, done.before and done.before.model_id) == (4, "")
