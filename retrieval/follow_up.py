@@ -24,7 +24,7 @@ from ragline.errors import RaglineError
 from ragline.language import language_of
 from ragline.retrieval.messages import text_in
 from ragline.retrieval.search import NO_WORDS, embedded, searchable
-from ragline.retrieval.stand_alone import content_words, stands_alone
+from ragline.retrieval.stand_alone import content_words, folded, stands_alone
 from ragline.retrieval.usage import Meter
 from ragline.types import ChatRequest, Json, Model, SparseVector, User
 
@@ -40,6 +40,10 @@ SAYS_NOTHING = 0.3
 OF_ANSWER = 0.3
 """Weight of the names and numbers of the answer before, among the words."""
 MAX_NAMES = 12
+BRIEF_CHARS = 120
+"""A longer turn before the question is cut down to what it asks."""
+MOST_WORDS = 16
+"""What counts of a turn that asks nothing by itself: so many of its words at most."""
 
 MAX_REWRITTEN_CHARS = 400
 REWRITTEN_TOKENS = 200
@@ -47,6 +51,8 @@ STEM_CHARS = 5
 
 _NAMES = re.compile(r"(?<![.!?:] )(?<![.!?:]\n)(?<!^)\b(?:[A-ZÀ-ÖØ-Þ][\w'-]{1,40}|\w{0,20}\d[\w-]{0,20})")
 """Words of an answer that name something: written large inside a sentence, or with a digit."""
+_WORD = re.compile(r"\w[\w-]{1,40}")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 _CITED = re.compile(r"\[\d{1,4}\]")
 
 REWRITE = {
@@ -145,21 +151,44 @@ def needs_earlier(turns: Sequence[tuple[str, str]]) -> bool:
 
 
 def recent(turns: Sequence[tuple[str, str]]) -> Wanted:
-    """Return the last question with those before it, back to the first that stands alone."""
+    """Return the last question with those before it, each once and brief, back to the first that stands alone."""
     *before, last = [text for role, text in turns if role == "user" and text.strip()]
     chosen: list[str] = []
+    said = {same(last)}
     for text in reversed(before):
-        chosen.append(text)
+        if same(text) not in said:
+            said.add(same(text))
+            chosen.append(brief(text))
         if stands_alone(text):
             break
     says_something = bool(content_words(last))
     parts = [Part(last, 1.0 if says_something else SAYS_NOTHING)]
     parts += [Part(text, EARLIER * FALLING**back) for back, text in enumerate(chosen)]
-    if not says_something:
+    if chosen and not says_something:
         parts[1] = Part(chosen[0])
     answer = turns[-2][1] if turns[-2][0] == "assistant" else ""
     names = _NAMES.findall(_CITED.sub(" ", answer))
     return Wanted(last, parts, " ".join(dict.fromkeys(names[:MAX_NAMES])))
+
+
+def brief(text: str) -> str:
+    """Return a turn as it is where it is short, else its last question; before one that cannot stand alone, or where
+    there is none, the words of the turn that name something, each once.
+    """
+    text = text.strip()
+    if len(text) <= BRIEF_CHARS:
+        return text
+    asked = [sentence for sentence in _SENTENCE_END.split(text) if sentence.endswith("?")]
+    if asked and stands_alone(asked[-1]):
+        return asked[-1]
+    rest = text.removesuffix(asked[-1]) if asked else text
+    named = {same(word): word for word in _WORD.findall(rest) if content_words(word)}
+    return " ".join([*list(named.values())[:MOST_WORDS], *asked[-1:]])
+
+
+def same(text: str) -> str:
+    """Return what two texts have in common that say the same: without accents, case, and signs around them."""
+    return folded(text).lower().strip(" .,;:!?…")
 
 
 async def query_for(app: App, wish: Wanted) -> Query | None:

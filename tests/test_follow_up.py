@@ -122,6 +122,58 @@ def test_questions_go_back_to_the_first_that_stands_alone() -> None:
     assert recent(turns_of(said)).searched == "Quel est le débit du Rhône ? Et en été ? Pourquoi ?"
 
 
+LONG = (
+    "Bonjour, je suis responsable d'une station près de Lorient et nous avons acheté il y a trois ans deux pompes "
+    "pour remplacer l'ancien matériel. Elles donnent satisfaction mais le joint torique fuit depuis l'hiver. "
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "searched"),
+    [
+        pytest.param(
+            [f"{LONG}Quel était le prix de la pompe Zéphyr en 2023 ?"],
+            "et en 2024 ?",
+            "Quel était le prix de la pompe Zéphyr en 2023 ? et en 2024 ?",
+            id="its-question",
+        ),
+        pytest.param(
+            [
+                "I am writing a leaflet of two pages for our guests, and it has to be short. " * 2
+                + "Who built the turbine?"
+            ],
+            "And when?",
+            "Who built the turbine? And when?",
+            id="english",
+        ),
+        pytest.param(
+            [f"{LONG}Combien coûtent-elles ?"],
+            "et en 2024 ?",
+            "responsable station près Lorient avons acheté trois deux pompes remplacer ancien matériel donnent "
+            "satisfaction joint torique Combien coûtent-elles ? et en 2024 ?",
+            id="its-words-before-a-question-that-points-back",
+        ),
+        pytest.param(
+            [f"{LONG}{LONG}"],
+            "et en 2024 ?",
+            "responsable station près Lorient avons acheté trois deux pompes remplacer ancien matériel donnent "
+            "satisfaction joint torique et en 2024 ?",
+            id="words-once",
+        ),
+        pytest.param(
+            ["Quel était le budget de Lorient en 2023 ?", "Et en 2024 ?"],
+            "et en 2024",
+            "Quel était le budget de Lorient en 2023 ? et en 2024",
+            id="asked-twice",
+        ),
+        pytest.param(["Pourquoi ?"], "pourquoi", "pourquoi", id="nothing-else"),
+    ],
+)
+def test_turns_before_are_searched_for_briefly_and_once(before: list[str], last: str, searched: str) -> None:
+    said = messages([text for question in before for text in (question, "…")], last)
+    assert recent(turns_of(said)).searched == searched
+
+
 def test_names_and_numbers_of_the_answer_are_searched_for_citations_are_not() -> None:
     said = messages(
         ["Qui dirige la réserve ?", "Depuis 1996, c'est Hélène Lenoir [3], avec la ZP-8841."], "Où est-elle née ?"
