@@ -20,9 +20,10 @@ from ragline.config.settings import Retrieval
 from ragline.connectors.embedders.protocol import Embedder
 from ragline.connectors.models.extractive import split_sentences
 from ragline.connectors.vectors.bm25 import passage_vector, query_vector
+from ragline.pipelines.chunking.embedded import heading_to_embed
 from ragline.retrieval.fusion import FUSIONS
 from ragline.retrieval.plan import UNCALIBRATED
-from ragline.types import Calibration, SparseVector
+from ragline.types import Calibration, Passage, SparseVector
 
 Numbers = npt.NDArray[np.float64]
 
@@ -52,6 +53,13 @@ class Sampled:
     language: str
     before: str
     vector: Sequence[float]
+
+    @classmethod
+    def of(cls, passage: Passage, vector: Sequence[float], *, name: str, prefix: bool) -> Sampled:
+        """Return a passage with what is embedded before it: titles and `name` with `prefix`, and its lead."""
+        heading = heading_to_embed(passage.chunk, name) if prefix else ""
+        before = "\n".join(filter(None, (heading, passage.chunk.lead)))
+        return cls(passage.chunk.text, passage.chunk.language, before, vector)
 
     def above(self, text: str) -> str:
         """Return a text below what stands before this one."""

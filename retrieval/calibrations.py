@@ -11,7 +11,6 @@ from dataclasses import replace
 from ragline.app import App
 from ragline.errors import RaglineError
 from ragline.pipelines.choices import of_files
-from ragline.pipelines.chunking.embedded import heading_to_embed
 from ragline.retrieval.calibrate import MIN_PASSAGES, MOST_PASSAGES, Sampled, calibrate
 from ragline.types import Calibration, Passage
 
@@ -84,18 +83,7 @@ async def sample_of(app: App, files: Sequence[tuple[str, str, int]], *, seed: in
     vectors = await app.vectors.vectors([passage.id for passage in passages])
     choices = await of_files(app, sorted({passage.file_id for passage in passages}))
     return [
-        Sampled(
-            passage.chunk.text,
-            passage.chunk.language,
-            before(passage, prefix=choices[passage.file_id][1].prefix),
-            vectors[passage.id],
-        )
+        Sampled.of(passage, vectors[passage.id], name=passage.name, prefix=choices[passage.file_id][1].prefix)
         for passage in passages
         if passage.id in vectors
     ]
-
-
-def before(passage: Passage, *, prefix: bool) -> str:
-    """Return what is embedded before the text of a passage."""
-    heading = heading_to_embed(passage.chunk, passage.name) if prefix else ""
-    return "\n".join(filter(None, (heading, passage.chunk.lead)))

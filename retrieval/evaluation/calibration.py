@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 
 from ragline.app import App
 from ragline.connectors.records.calibrations import Tuned
-from ragline.pipelines.chunking.embedded import heading_to_embed
 from ragline.retrieval.calibrate import MOST_PASSAGES, Sampled, calibrate
 from ragline.types import Calibration, Passage
 
@@ -40,18 +39,7 @@ async def sampled(app: App, documents: Sequence[str], *, version: str) -> list[S
     passages = passages[:MOST_PASSAGES]
     vectors = await app.vectors.vectors([passage.id for passage in passages])
     return [
-        Sampled(
-            text=passage.chunk.text,
-            language=passage.chunk.language,
-            before=before(app, passage),
-            vector=vectors[passage.id],
-        )
+        Sampled.of(passage, vectors[passage.id], name="", prefix=app.settings.chunking.prefix)
         for passage in passages
         if passage.id in vectors
     ]
-
-
-def before(app: App, passage: Passage) -> str:
-    """Return what is embedded before the text of a passage."""
-    heading = heading_to_embed(passage.chunk, "") if app.settings.chunking.prefix else ""
-    return "\n".join(filter(None, (heading, passage.chunk.lead)))
