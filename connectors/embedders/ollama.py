@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,7 +10,17 @@ import httpx
 from ollama import AsyncClient, ResponseError
 
 from ragline.config.settings import Embedder
-from ragline.connectors.embedders.served import MAX_TOKENS, ServedEmbedder, base_url, probe, refusal, uses_proxy
+from ragline.connectors.embedders.served import (
+    MAX_TOKENS,
+    ServedEmbedder,
+    base_url,
+    most_bytes,
+    probe,
+    refusal,
+    uses_proxy,
+)
+from ragline.connectors.models.ollama_window import as_tokens
+from ragline.connectors.plain import PLAIN, plain
 from ragline.errors import BackendError, BackendTimeout, RaglineError, Unavailable
 
 USUAL_URL = "http://127.0.0.1:11434"
@@ -27,14 +38,17 @@ async def open_ollama(settings: Embedder) -> ServedEmbedder:
     client = AsyncClient(
         url,
         timeout=settings.timeout_s,
-        headers={"authorization": f"Bearer {key}"} if key else {},
+        headers={**PLAIN, **({"authorization": f"Bearer {key}"} if key else {})},
+        event_hooks=plain(most_bytes(settings.batch_size)),
+        follow_redirects=False,
         trust_env=uses_proxy(url),
     )
 
     async def call(texts: Sequence[str]) -> Sequence[Sequence[float]]:
         with _translated(place, settings):
             # Too long is an error, not half a text.
-            answer = await client.embed(settings.model, list(texts), truncate=False)
+            async with asyncio.timeout(settings.timeout_s):
+                answer = await client.embed(settings.model, list(texts), truncate=False)
         return answer.embeddings
 
     async def close() -> None:
@@ -42,19 +56,20 @@ async def open_ollama(settings: Embedder) -> ServedEmbedder:
 
     try:
         with _translated(place, settings):
-            described = (await client.show(settings.model)).modelinfo or {}
+            async with asyncio.timeout(settings.timeout_s):
+                described = (await client.show(settings.model)).modelinfo or {}
         dimension = await probe(call, place=place)
     except RaglineError:
         await close()
         raise
-    contexts = [int(value) for name, value in described.items() if name.endswith(".context_length") and value]
+    contexts = [as_tokens(value) for name, value in described.items() if name.endswith(".context_length")]
     return ServedEmbedder(
         call,
         close,
         place=place,
         model_id=f"ollama/{settings.model}/{dimension}",
         dimension=dimension,
-        max_tokens=min([MAX_TOKENS, *contexts]),
+        max_tokens=min([MAX_TOKENS, *filter(None, contexts)]),
         settings=settings,
     )
 
@@ -66,9 +81,11 @@ def _translated(place: str, settings: Embedder) -> Iterator[None]:
     except ResponseError as error:
         hint = f"; pull it with `ollama pull {settings.model}`" if error.status_code == 404 else ""
         raise refusal(error.status_code, f"{place} answered {error.status_code}: {error.error[:500]}{hint}.") from error
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, TimeoutError) as error:
         raise BackendTimeout(f"{place} did not answer in {settings.timeout_s:g} s (embedder.timeout_s).") from error
     except (httpx.TransportError, ConnectionError) as error:
         raise Unavailable(f"{place} cannot be reached: is it running, and is embedder.url right?") from error
-    except ValueError as error:
+    except httpx.RequestError as error:
+        raise BackendError(f"{place}: {error}.") from error
+    except (ValueError, RecursionError) as error:
         raise BackendError(f"{place} answered something that is not Ollama's format.") from error

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import Annotated
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, FailFast, ValidationError
 
 from ragline.config.settings import Embedder
-from ragline.connectors.embedders.served import MAX_TOKENS, ServedEmbedder, base_url, probe, refusal, uses_proxy
+from ragline.connectors.embedders.served import (
+    MAX_TOKENS,
+    ServedEmbedder,
+    base_url,
+    most_bytes,
+    probe,
+    refusal,
+    uses_proxy,
+)
+from ragline.connectors.plain import PLAIN, plain
 from ragline.errors import BackendError, BackendTimeout, RaglineError, Unavailable
 
 
 class _Row(BaseModel):
     index: int
-    embedding: list[float]
+    embedding: Annotated[list[float], FailFast()]
 
 
 class _Answer(BaseModel):
-    data: list[_Row]
+    data: Annotated[list[_Row], FailFast()]
 
 
 async def open_openai(settings: Embedder) -> ServedEmbedder:
@@ -31,18 +42,22 @@ async def open_openai(settings: Embedder) -> ServedEmbedder:
     key = settings.api_key.get_secret_value() if settings.api_key else ""
     client = httpx.AsyncClient(
         timeout=settings.timeout_s,
-        headers={"authorization": f"Bearer {key}"} if key else {},
+        headers={**PLAIN, **({"authorization": f"Bearer {key}"} if key else {})},
+        event_hooks=plain(most_bytes(settings.batch_size)),
         trust_env=uses_proxy(url),
     )
 
     async def call(texts: Sequence[str]) -> Sequence[Sequence[float]]:
         body = {"model": settings.model, "input": list(texts), "encoding_format": "float"}
         try:
-            response = await client.post(f"{url}/embeddings", json=body)
-        except httpx.TimeoutException as error:
+            async with asyncio.timeout(settings.timeout_s):
+                response = await client.post(f"{url}/embeddings", json=body)
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise BackendTimeout(f"{place} did not answer in {settings.timeout_s:g} s (embedder.timeout_s).") from error
         except httpx.TransportError as error:
             raise Unavailable(f"{place} cannot be reached: is it running, and is embedder.url right?") from error
+        except httpx.RequestError as error:
+            raise BackendError(f"{place}: {error}.") from error
         if not response.is_success:
             raise refusal(response.status_code, f"{place} answered {response.status_code}: {response.text[:500]}.")
         try:

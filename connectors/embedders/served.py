@@ -17,6 +17,10 @@ from ragline.errors import BackendError, SetupError
 
 MAX_TOKENS = 512
 BYTES_PER_TOKEN = 3
+MOST_BYTES = 1 << 20
+"""Of an answer beside its vectors: what else stands in it, such as the description of a model."""
+MOST_VECTOR_BYTES = 1 << 18
+"""Of one vector as text: 8,192 numbers of 32 characters."""
 
 Call: TypeAlias = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 """Asks the server for the vectors of at most a batch of texts, in order."""
@@ -121,6 +125,11 @@ def checked(answer: Sequence[Sequence[float]], count: int, dimension: int, *, pl
         return normalise(np.asarray(answer, np.float32))
     except (ValueError, TypeError) as error:
         raise BackendError(f"{place} returned useless vectors: {error}.") from error
+
+
+def most_bytes(texts: int) -> int:
+    """Return how long an answer with the vectors of so many texts may be."""
+    return MOST_BYTES + texts * MOST_VECTOR_BYTES
 
 
 def base_url(url: str | None, *, kind: str, example: str) -> str:

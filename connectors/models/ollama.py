@@ -17,7 +17,8 @@ from ragline.connectors.models import ollama_chat
 from ragline.connectors.models.forward import Forwarded, Vectors, once, passed_on
 from ragline.connectors.models.ollama_window import UNKNOWN, Window, window_in
 from ragline.connectors.models.openai_wire import DONE, chunk_event, completion, new_id
-from ragline.connectors.models.upstream import Upstream, dump
+from ragline.connectors.models.upstream import MOST_ANSWER_BYTES, Upstream, dump
+from ragline.connectors.plain import PLAIN, plain
 from ragline.errors import BackendError, BadInput
 from ragline.types import ChatRequest, Json, Model
 
@@ -46,7 +47,9 @@ class OllamaBackend:
         self._client = AsyncClient(
             self._server.url,
             timeout=self._server.timeout,
-            headers=self._server.headers,
+            headers={**PLAIN, **self._server.headers},
+            event_hooks=plain(MOST_ANSWER_BYTES),
+            follow_redirects=False,
             trust_env=self._server.trust_env,
         )
 

@@ -12,6 +12,7 @@ import httpx
 import orjson
 
 from ragline.config.settings import Connection
+from ragline.connectors.plain import PLAIN, plain
 from ragline.errors import BackendError, BackendTimeout, Invalid, SetupError
 from ragline.types import Json
 
@@ -45,7 +46,8 @@ class Upstream:
         self._client = httpx.AsyncClient(
             timeout=self.timeout,
             limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=50),
-            headers={"accept-encoding": "identity", **self.headers},
+            headers={**PLAIN, **self.headers},
+            event_hooks=plain(),
             trust_env=self.trust_env,
         )
 
