@@ -81,13 +81,20 @@ class Heard:
         self._sources: list[AnswerSource] = []
         self._citations: list[AnswerCitation] = []
         self._usage: Mapping[str, Json] = {}
-        self._retrieval: Mapping[str, Any] = {}
+        self._notes: Sequence[str] = ()
+        self._searched = ""
 
     def take(self, said: Mapping[str, Any]) -> str:
         """Take a whole completion or an event of a stream and return the text in it.
 
-        Raises BackendError for an event that says that the back end was lost.
+        Raises BackendError for an event that says that the back end was lost, and for one that nobody can read.
         """
+        try:
+            return self._taken(said)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise BackendError(f"the answer has sources, citations or notes that are none: {error}") from error
+
+    def _taken(self, said: Mapping[str, Any]) -> str:
         match said.get("error"):
             case {"message": message}:
                 raise BackendError(str(message))
@@ -100,7 +107,8 @@ class Heard:
         if isinstance(usage := said.get("usage"), Mapping):
             self._usage = usage
         if isinstance(retrieval := said.get("retrieval"), Mapping):
-            self._retrieval = retrieval
+            self._notes = [str(note) for note in retrieval.get("notes") or ()]
+            self._searched = str(retrieval.get("searched") or "")
         text = text_in(said)
         self._pieces.append(text)
         return text
@@ -112,8 +120,8 @@ class Heard:
             self._sources,
             self._citations,
             self._usage,
-            [str(note) for note in self._retrieval.get("notes") or ()],
-            str(self._retrieval.get("searched") or ""),
+            self._notes,
+            self._searched,
         )
 
 

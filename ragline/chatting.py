@@ -56,9 +56,16 @@ class Conversation:
         self.last = None
 
     def save(self, path: Path | str) -> None:
-        """Write model, system prompt and history as JSON."""
+        """Write model, system prompt and history as JSON; what was saved there stays until all is written.
+
+        Half a surrogate pair, which a model may send, becomes a question mark.
+        """
+        path = Path(path).resolve()  # a link stays one
         saved = {"model": self.model, "system": self.system, "history": self.history}
-        Path(path).write_text(json.dumps(saved, ensure_ascii=False, indent=1), encoding="utf-8")
+        written = json.dumps(saved, ensure_ascii=False, indent=1).encode("utf-8", "replace")
+        unfinished = path.with_name(f"{path.name}.part")
+        unfinished.write_bytes(written)
+        unfinished.replace(path)
 
     def load(self, path: Path | str) -> None:
         """Go on where a saved chat was; what it is about stays. Raises BadInput for what is none, OSError."""

@@ -220,6 +220,22 @@ def test_what_is_no_saved_chat_changes_nothing(rag: BlockingRagline, tmp_path: P
     assert chat.history == [{"role": "user", "content": "Bonjour"}]
 
 
+def test_what_was_saved_stays_until_all_is_written(rag: BlockingRagline, tmp_path: Path) -> None:
+    chat = rag.chat()
+    chat.history = [{"role": "assistant", "content": "half \ud800 a pair"}]
+    (tmp_path / "chat.json").symlink_to(tmp_path / "real.json")
+    chat.save(tmp_path / "chat.json")
+    assert (tmp_path / "chat.json").is_symlink()
+    chat.load(tmp_path / "chat.json")
+    assert chat.history == [{"role": "assistant", "content": "half ? a pair"}]
+    saved = (tmp_path / "real.json").read_text(encoding="utf-8")
+    chat.model = object()  # type: ignore[assignment]  # what JSON does not hold
+    with pytest.raises(TypeError):
+        chat.save(tmp_path / "chat.json")
+    assert (tmp_path / "real.json").read_text(encoding="utf-8") == saved
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".md") == ["chat.json", "real.json"]
+
+
 class Echo:
     """A place that says what it was asked, or whatever `events` say."""
 
@@ -294,6 +310,26 @@ def test_an_answer_has_what_the_server_says_beside_its_text() -> None:
 def test_an_event_of_a_lost_back_end_is_an_error() -> None:
     with pytest.raises(BackendError, match="ollama: lost"):
         answer_of({"error": {"message": "ollama: lost"}})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param({"sources": [{"document": ["t"], "metadata": [1]}]}, id="metadata"),
+        pytest.param({"sources": [{"document": None, "metadata": None}]}, id="null"),
+        pytest.param({"sources": [{"document": ["t"], "metadata": [{"citation": [1]}]}]}, id="number"),
+        pytest.param(
+            {"sources": [{"document": ["t", "u"], "metadata": [{"citation": 1}, {"citation": "1"}]}]}, id="numbers"
+        ),
+        pytest.param({"citations": [{"span": 3}]}, id="span"),
+        pytest.param({"citations": [{"span": [1, 2, 3]}]}, id="long-span"),
+        pytest.param({"citations": [{"missing": 4}]}, id="missing"),
+        pytest.param({"retrieval": {"notes": 5}}, id="notes"),
+    ],
+)
+def test_what_are_no_sources_or_citations_is_an_error_of_the_back_end(said: Mapping[str, object]) -> None:
+    with pytest.raises(BackendError, match="sources, citations or notes that are none"):
+        answer_of(said)
 
 
 def test_a_passage_of_another_version_of_the_server_is_read_as_far_as_it_goes() -> None:
