@@ -6,13 +6,15 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from os import SEEK_END
 from pathlib import Path
+from typing import IO, Annotated
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from ragline.app import prepare_folder
 from ragline.retrieval.evaluation.metrics import MAIN, METRICS, percentiles
-from ragline.retrieval.evaluation.results import Evaluation, Figure
+from ragline.retrieval.evaluation.results import Evaluation, Figure, Row
 from ragline.types import Json
 
 log = logging.getLogger(__name__)
@@ -20,6 +22,8 @@ log = logging.getLogger(__name__)
 FILE = Path("eval") / "history.jsonl"
 MOST_BYTES = 8 << 20
 """A longer history loses its older half: some 4,000 runs stay."""
+LAST_SECOND = 1e11
+"""Later times, in the year 5138, are mistakes; those of no year at all cannot be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +43,16 @@ def keep(data_dir: Path, evaluation: Evaluation) -> None:
     path.parent.mkdir(exist_ok=True, mode=0o700)
     shorten(path)
     lines = "".join(f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries(evaluation))
-    with path.open("a", encoding="utf-8") as file:
-        file.write(lines)  # one write: runs that end together do not mix
+    with path.open("ab+") as file:
+        if file.tell() and last_byte(file) != b"\n":
+            lines = f"\n{lines}"  # the end of a run that was killed as it wrote
+        file.write(lines.encode())  # one write: runs that end together do not mix
+
+
+def last_byte(file: IO[bytes]) -> bytes:
+    """Return the last byte of a file that has some."""
+    file.seek(-1, SEEK_END)
+    return file.read(1)
 
 
 def entries(evaluation: Evaluation) -> Iterator[dict[str, Json]]:
@@ -70,22 +82,25 @@ def entries(evaluation: Evaluation) -> Iterator[dict[str, Json]]:
         }
 
 
+Part = Annotated[float, Field(ge=0, le=1)]
+
+
 class Interval(BaseModel):
-    mean: float
-    low: float
-    high: float
+    mean: Part
+    low: Part
+    high: Part
 
 
 class Kept(BaseModel):
     """What is read again of a line."""
 
-    at: float
+    at: float = Field(ge=0, le=LAST_SECOND)
     set: str
     fingerprint: str
     corpus: str
     about: dict[str, str]
     overrides: dict[str, str]
-    head: str
+    head: Row
     rows: dict[str, dict[str, Interval]]
 
 

@@ -148,6 +148,35 @@ def test_runs_are_kept_and_found_again(tmp_path: Path) -> None:
     assert earlier(tmp_path / "absent", now) == []
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"at": 1e300}, id="no year"),
+        pytest.param({"at": -1e300}, id="before all years"),
+        pytest.param({"at": float("nan")}, id="no time"),
+        pytest.param({"head": "</script>"}, id="no way to search"),
+        pytest.param({"rows": {"fused": {"nDCG@10": {"mean": float("nan"), "low": 0, "high": 1}}}}, id="no number"),
+        pytest.param({"rows": {"fused": {"nDCG@10": {"mean": 1e308, "low": -1e308, "high": 1}}}}, id="beyond 1"),
+        pytest.param({"overrides": {"a": 1}}, id="no text"),
+    ],
+)
+def test_a_run_that_cannot_have_been_is_passed_over(tmp_path: Path, changed: Mapping[str, object]) -> None:
+    keep(tmp_path, evaluation([[trial(["a.md"])]], at=1000.0))
+    path = tmp_path / FILE
+    path.write_text(f"{json.dumps(json.loads(path.read_text(encoding='utf-8')) | dict(changed))}\n", encoding="utf-8")
+    keep(tmp_path, evaluation([[trial(["a.md"])]], at=1500.0))
+    runs = earlier(tmp_path, evaluation([[trial(["a.md"])]], at=1e300))
+    assert [run.at for run in runs] == [1500.0]
+
+
+def test_a_run_that_was_killed_as_it_wrote_takes_no_other_with_it(tmp_path: Path) -> None:
+    keep(tmp_path, evaluation([[trial(["a.md"])]], at=1000.0))
+    with (tmp_path / FILE).open("a", encoding="utf-8") as file:
+        file.write('{"at": 1200.0, "set": "je')
+    keep(tmp_path, evaluation([[trial(["a.md"])]], at=1500.0))
+    assert [run.at for run in earlier(tmp_path, evaluation([[trial(["a.md"])]], at=2000.0))] == [1000.0, 1500.0]
+
+
 def test_a_run_of_another_configuration_is_no_part_of_the_trend(tmp_path: Path) -> None:
     keep(tmp_path, evaluation([[trial(["a.md"])]], at=1000.0, overrides={"retrieval.fusion": "rrf"}))
     now = evaluation([[trial(["a.md"])]], at=2000.0)
