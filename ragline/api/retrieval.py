@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from fastapi import APIRouter, Request
 
@@ -150,6 +151,11 @@ async def listed(app: App, hits: Sequence[Hit]) -> Passages:
         {
             "documents": [[hit.passage.chunk.text for hit in hits]],
             "metadatas": [[place(hit) | of_file(hit, files.get(hit.passage.file_id)) | embedding for hit in hits]],
-            "distances": [[hit.similarity for hit in hits]],
+            "distances": [falling([hit.similarity for hit in hits])],
         }
     )
+
+
+def falling(similarities: Sequence[float]) -> list[float]:
+    """Return each, but none more than one before it: this wire format is sorted, and the order counts words as well."""
+    return list(accumulate(similarities, min))

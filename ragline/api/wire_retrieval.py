@@ -59,7 +59,8 @@ class CollectionsQuery(Query):
 class Passages(BaseModel):
     """Lists of the same length inside one list each, best first; `distances` are (1 + cosine) / 2, bigger is nearer.
 
-    They fall where only the meaning counts (`hybrid` false); else words move passages up that are less near.
+    They fall: where words moved a passage up that is less near, those after it are given its distance. The scores of
+    each are in what `/api/v1/retrieval/search` answers.
     """
 
     distances: list[list[float]]

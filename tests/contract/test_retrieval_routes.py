@@ -28,7 +28,7 @@ def test_a_file_is_queried(house: House) -> None:
 
 
 def test_a_collection_is_queried_by_its_id(house: House) -> None:
-    body = good(ask(house, "doc", collection_name=house.pumps, hybrid=False))
+    body = good(ask(house, "doc", collection_name=house.pumps))
     assert len(body["documents"][0]) == 2
     assert "27 months" in body["documents"][0][0]
     assert body["distances"][0] == sorted(body["distances"][0], reverse=True)
@@ -47,7 +47,7 @@ def test_a_hybrid_query_is_understood(house: House) -> None:
 
 def test_collections_are_queried_together(house: House) -> None:
     names = [f"file-{house.zephyr}", f"file-{house.library}"]
-    body = good(ask(house, "collection", collection_names=names, hybrid=False))
+    body = good(ask(house, "collection", collection_names=names))
     assert {each["file_id"] for each in body["metadatas"][0]} == {house.zephyr, house.library}
     assert body["distances"][0] == sorted(body["distances"][0], reverse=True)
 
