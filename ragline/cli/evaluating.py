@@ -95,14 +95,18 @@ def evaluate(
     place = Place(settings, collection, server, key)
     evaluation = run(asked(place, chosen, sets, rebuild=rebuild))
     runs = earlier(settings.data_dir, evaluation) if history else []
-    if history:
-        keep(settings.data_dir, evaluation)
-    if report is not None:
-        report.write_text(page(evaluation, runs, language="fr" if spoken(lang) == "fr" else "en"), encoding="utf-8")
     if as_json:
         click.echo(json.dumps(list(entries(evaluation)), indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(lines_of(evaluation, runs)))
+    if history:
+        keep(settings.data_dir, evaluation)
+    if report is not None:
+        text = page(evaluation, runs, language="fr" if spoken(lang) == "fr" else "en")
+        try:
+            report.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"--report: {str(report)!r} cannot be written: {error.strerror}") from error
     sys.exit(judged(evaluation, fail_under))
 
 

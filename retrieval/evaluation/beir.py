@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import IO, cast
 
 from ragline.errors import BadInput, NotFound, TooLarge
-from ragline.retrieval.evaluation.sets import Asked, Document, Note, QuestionSet, fingerprint_of, refuse, some
+from ragline.retrieval.evaluation.sets import (
+    Asked,
+    Document,
+    Note,
+    QuestionSet,
+    fingerprint_of,
+    printable,
+    refuse,
+    some,
+)
 
 MAX_DOCUMENTS = 500_000
 MAX_LINE_BYTES = 16 << 20
@@ -171,11 +180,6 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             return
         with gzip.GzipFile(fileobj=raw) as unpacked:
             yield cast("IO[bytes]", unpacked)
-
-
-def printable(text: str) -> str:
-    """Return a text without what no tokenizer takes: NUL and halves of characters, which JSON can spell."""
-    return text.replace("\x00", " ").encode("utf-8", "replace").decode()
 
 
 def fingerprint_of_documents(documents: list[Document]) -> str:

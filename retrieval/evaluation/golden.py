@@ -13,7 +13,7 @@ from typing import Literal
 from ragline.errors import BadInput, TooLarge
 from ragline.pipelines.readers.text.encoding import decode
 from ragline.pipelines.readers.text.separated import delimiter_of
-from ragline.retrieval.evaluation.sets import Asked, Place, QuestionSet, fingerprint_of, refuse
+from ragline.retrieval.evaluation.sets import Asked, Place, QuestionSet, fingerprint_of, printable, refuse
 
 MAX_BYTES = 64 << 20
 MAX_QUESTIONS = 20_000
@@ -119,7 +119,7 @@ def json_rows(text: str, problems: list[str]) -> Iterator[tuple[int, dict[str, s
             continue
         row = dict.fromkeys(COLUMNS.values(), "")
         row |= {
-            name: str(value).strip()
+            name: printable(str(value)).strip()
             for key, value in fields.items()
             if value is not None and (name := COLUMNS.get(plain(key)))
         }

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from io import StringIO
 from os import SEEK_END
 from pathlib import Path
 from typing import IO, Annotated
@@ -13,6 +14,7 @@ from typing import IO, Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from ragline.app import prepare_folder
+from ragline.errors import SetupError
 from ragline.retrieval.evaluation.metrics import MAIN, METRICS, percentiles
 from ragline.retrieval.evaluation.results import Evaluation, Figure, Row
 from ragline.types import Json
@@ -38,15 +40,20 @@ class Run:
 
 
 def keep(data_dir: Path, evaluation: Evaluation) -> None:
-    """Add a run, a line for each configuration. Raises SetupError where the data folder cannot be written."""
+    """Add a run, a line for each configuration. Raises SetupError where they cannot be written."""
     path = prepare_folder(data_dir) / FILE
-    path.parent.mkdir(exist_ok=True, mode=0o700)
-    shorten(path)
-    lines = "".join(f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries(evaluation))
-    with path.open("ab+") as file:
-        if file.tell() and last_byte(file) != b"\n":
-            lines = f"\n{lines}"  # the end of a run that was killed as it wrote
-        file.write(lines.encode())  # one write: runs that end together do not mix
+    try:
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        shorten(path)
+        lines = "".join(f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries(evaluation))
+        with path.open("ab+") as file:
+            if file.tell() and last_byte(file) != b"\n":
+                lines = f"\n{lines}"  # the end of a run that was killed as it wrote
+            file.write(lines.encode("utf-8", "replace"))  # one write: runs that end together do not mix
+    except OSError as error:
+        raise SetupError(
+            f"the run is not kept, {str(path)!r} cannot be written: {error.strerror}; --no-history does without it"
+        ) from error
 
 
 def last_byte(file: IO[bytes]) -> bytes:
@@ -107,15 +114,17 @@ class Kept(BaseModel):
 def earlier(data_dir: Path, evaluation: Evaluation) -> list[Run]:
     """Return the runs on the same questions, documents and collection before this one, the oldest first.
 
-    Lines that cannot be read are passed over.
+    What cannot be read is passed over.
     """
     path = data_dir / FILE
-    if not path.is_file():
-        return []
     chosen, collection = evaluation.set, evaluation.about.get("collection")
     same = chosen.name, chosen.fingerprint, chosen.corpus, collection
     runs = []
-    with path.open(encoding="utf-8", errors="replace") as file:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # there is none; what is another thing, `keep` says
+        return []
+    with StringIO(text) as file:
         for number, line in enumerate(file, start=1):
             try:
                 kept = Kept.model_validate_json(line)

@@ -122,3 +122,8 @@ def refuse(path: Path, problems: Sequence[str]) -> None:
         rest = len(problems) - NAMED
         more = [f"{path.name}: and {rest} more such lines"] if rest > 0 else []
         raise BadInput("\n".join([*(f"{path.name}, {problem}" for problem in problems[:NAMED]), *more]))
+
+
+def printable(text: str) -> str:
+    """Return a text without what no tokenizer takes: NUL and halves of characters, which JSON can spell."""
+    return text.replace("\x00", " ").encode("utf-8", "replace").decode()

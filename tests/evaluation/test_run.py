@@ -193,6 +193,21 @@ def test_the_exit_code_tells_whether_it_is_good_enough(folder: Path, data_dir: P
 
 
 @pytest.mark.usefixtures("empty_machine")
+def test_what_was_measured_is_printed_where_nothing_can_be_written(
+    folder: Path, data_dir: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "data"
+    (own / "eval" / "history.jsonl").mkdir(parents=True)
+    (own / "models").symlink_to(data_dir / "models")
+    done = evaluate(folder, "--data-dir", own)
+    assert (done.exit_code, "0.8000" in done.stdout) == (1, True)
+    assert "history.jsonl' cannot be written: Is a directory; --no-history does without it" in done.stderr
+    done = evaluate(folder, "--data-dir", own, "--no-history", "--report", tmp_path / f"{'x' * 300}.html")
+    assert (done.exit_code, "0.8000" in done.stdout) == (1, True)
+    assert "x.html' cannot be written: File name too long" in done.stderr
+
+
+@pytest.mark.usefixtures("empty_machine")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -167,6 +167,13 @@ def test_a_golden_set_is_read_as_people_write_it(tmp_path: Path, name: str, cont
     assert [list(one.places) for one in chosen.questions] == PLACES
 
 
+def test_what_no_server_can_be_asked_becomes_what_it_can(tmp_path: Path) -> None:
+    path = tmp_path / "golden.jsonl"
+    path.write_text('{"question": "Où \\ud800 est-ce ?", "file": "a\\u0000.md"}', encoding="utf-8")
+    [asked] = read_set(path).questions
+    assert (asked.text, asked.places) == ("Où ? est-ce ?", [Place("a .md")])
+
+
 def test_rows_of_one_question_are_several_places(tmp_path: Path) -> None:
     rows = "id,question,file,collection\n1,Où ?,a.md,Été\n1,Où ?,b.md,Été\n2,Où ?,c.md,\n2,Où ?,c.md,\n"
     (tmp_path / "set.csv").write_text(rows, encoding="utf-8")
