@@ -108,6 +108,9 @@ class EdgeVectors:
         records = await self._run(self._shard.retrieve, ids, False, [layout.DENSE])
         return {str(record.id): cast("dict[str, list[float]]", record.vector)[layout.DENSE] for record in records}
 
+    async def words(self, passage_ids: Sequence[str]) -> dict[str, frozenset[int]]:
+        return await self._run(edge_search.words, self._shard, passage_ids)
+
     async def around(self, file_id: str, *, version: str, indices: Sequence[int]) -> list[Passage]:
         wanted = FieldCondition("index", match=MatchAny(list(indices)))
         inside = Filter(

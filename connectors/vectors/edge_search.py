@@ -141,6 +141,19 @@ def visible(shard: EdgeShard, look: Look, clauses: layout.Clauses) -> dict[Id, l
     return {id: payload for id, payload in payloads.items() if layout.is_visible(payload, clauses)}
 
 
+def words(shard: EdgeShard, passage_ids: Sequence[str]) -> dict[str, frozenset[int]]:
+    """Return what `VectorStore.words` promises: 0.02 ms a passage, where its analysis takes 0.3 to 0.5."""
+    ids: list[Id] = list(passage_ids)
+    vectors = {
+        str(record.id): cast("Mapping[str, EdgeSparse]", record.vector or {})
+        for record in shard.retrieve(ids, False, [layout.SPARSE])
+    }
+    return {
+        id: frozenset(vector[layout.SPARSE].indices if layout.SPARSE in vector else ())
+        for id, vector in vectors.items()
+    }
+
+
 def is_cut_off(ids: Sequence[Id], seen: Mapping[Id, layout.Payload], aim: Aim, limit: int) -> bool:
     """Tell whether there may be more to find than what is left of these."""
     return len(ids) >= aim.limit and sum(id in seen for id in ids) < limit

@@ -85,6 +85,9 @@ class VectorStore(Protocol):
     async def vectors(self, passage_ids: Sequence[str]) -> dict[str, Sequence[float]]:
         """Return the dense vectors of passages by their ids; those that are gone are missing."""
 
+    async def words(self, passage_ids: Sequence[str]) -> dict[str, frozenset[int]]:
+        """Return the indices of passages' sparse vectors by their ids; those that are gone are missing."""
+
     async def around(self, file_id: str, *, version: str, indices: Sequence[int]) -> list[Passage]:
         """Return the published passages of one version of a file with these positions in it, in document order."""
 

@@ -151,6 +151,17 @@ class ServerVectors:
             )
         return {str(record.id): cast("dict[str, list[float]]", record.vector)[layout.DENSE] for record in records}
 
+    async def words(self, passage_ids: Sequence[str]) -> dict[str, frozenset[int]]:
+        with _translated(self._url):
+            records = await self._client.retrieve(
+                self._collection, list(passage_ids), with_payload=False, with_vectors=[layout.SPARSE]
+            )
+        vectors = {str(record.id): cast("dict[str, models.SparseVector]", record.vector or {}) for record in records}
+        return {
+            id: frozenset(vector[layout.SPARSE].indices if layout.SPARSE in vector else ())
+            for id, vector in vectors.items()
+        }
+
     async def around(self, file_id: str, *, version: str, indices: Sequence[int]) -> list[Passage]:
         wanted = models.FieldCondition(key="index", match=models.MatchAny(any=list(indices)))
         inside = models.Filter(

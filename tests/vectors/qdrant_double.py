@@ -38,7 +38,9 @@ def _query(engine: QdrantClient, name: str, body: Any) -> object:
 
 def _retrieve(engine: QdrantClient, name: str, body: Any) -> object:
     wanted = models.PointRequest.model_validate(body)
-    return engine.retrieve(name, wanted.ids, with_payload=bool(wanted.with_payload), with_vectors=["dense"])
+    return engine.retrieve(
+        name, wanted.ids, with_payload=bool(wanted.with_payload), with_vectors=wanted.with_vector or False
+    )
 
 
 def _scroll(engine: QdrantClient, name: str, body: Any) -> object:

@@ -320,6 +320,14 @@ async def test_vectors_come_back_by_id(store: VectorStore) -> None:
     assert {name: list(vector) for name, vector in vectors.items()} == {here.passage.id: list(NORTH)}
 
 
+async def test_the_words_of_passages_come_back_by_id(store: VectorStore) -> None:
+    here, gone, wordless = point("an apple"), point("gone", index=1), point("🌞 !", index=2)
+    await store_all(store, [here, wordless])
+    words = await store.words([here.passage.id, gone.passage.id, wordless.passage.id])
+    assert words == {here.passage.id: frozenset(here.sparse.indices), wordless.passage.id: frozenset()}
+    assert await store.words([]) == {}
+
+
 async def test_what_stands_around_a_passage_is_of_its_version(store: VectorStore) -> None:
     await store_all(store, [point(f"number {index}", index=index) for index in range(6)])
     await store_all(store, [point("new", index=2, version="v2")], version="v2")
