@@ -12,7 +12,6 @@ from ragline.app import App
 from ragline.connectors.embedders.protocol import Matrix
 from ragline.connectors.vectors.bm25 import query_vector
 from ragline.connectors.vectors.protocol import Query
-from ragline.language import language_of
 from ragline.retrieval.fusion import fuse
 from ragline.retrieval.plan import Plan, plan_for
 from ragline.retrieval.preferences import age_days, diverse, younger_first
@@ -127,7 +126,7 @@ async def find(
         ages = await ages_of(app, fused)
         half_life = plan.recency_half_life_days
         fused = steps.add("recency", younger_first(fused, ages, weight=plan.recency, half_life_days=half_life))
-    relevant, below = await asyncio.to_thread(relevant_among, app, question, query, fused, plan)
+    relevant, below = await relevant_among(app, question, query, fused, plan)
     best = steps.add("relevant", relevant, by="relevance")
     if plan.diversity > 0:
         vectors = await app.vectors.vectors([hit.passage.id for hit in best])
@@ -136,7 +135,9 @@ async def find(
     return Found(best[: plan.limit], steps.made, [step.note for step in steps.made if step.note], below)
 
 
-def relevant_among(app: App, question: str, query: Query, hits: Sequence[Hit], plan: Plan) -> tuple[list[Hit], int]:
+async def relevant_among(
+    app: App, question: str, query: Query, hits: Sequence[Hit], plan: Plan
+) -> tuple[list[Hit], int]:
     """Return the best hits, judged, or none where not one of them has to do with the question, and how many that were.
 
     One that has keeps the others: what the second half of an answer stands in may look unlike the question. Nothing is
@@ -148,12 +149,10 @@ def relevant_among(app: App, question: str, query: Query, hits: Sequence[Hit], p
     if plan.min_relevance <= 0 or is_about_documents(question) or not content_words(question):
         return list(best), 0
     packaged = app.settings.embedder.kind == "packaged"
-    language = language_of(question)
-    known: list[Hit] = []
-    for part in (best,) if plan.diversity > 0 else (best[: plan.limit], best[plan.limit :]):  # half a millisecond each
-        known += judged(query, part, language=language, packaged=packaged, noise=plan.noise)
-        if any(hit.relevance >= plan.min_relevance for hit in known):
-            return [*known, *best[len(known) :]], 0
+    words = await app.vectors.words([hit.passage.id for hit in best if hit.passage.version])
+    known = await asyncio.to_thread(judged, question, query, best, packaged=packaged, noise=plan.noise, known=words)
+    if any(hit.relevance >= plan.min_relevance for hit in known):
+        return known, 0
     return [], len(known)
 
 

@@ -45,7 +45,7 @@ def told(app: App, said: Explanation, trail: Trail) -> Explanation:
     ordered = before_threshold(trail.found)
     near = ordered[: 2 * trail.plan.limit]
     packaged = app.settings.embedder.kind == "packaged"
-    scored = judged(trail.query, near, language=said.language, packaged=packaged, noise=trail.plan.noise)
+    scored = judged(said.searched or said.question, trail.query, near, packaged=packaged, noise=trail.plan.noise)
     relevance = {hit.passage.id: hit.relevance for hit in scored} if trail.query.sparse.indices else {}
     orders = orders_of(trail.found)
     outcomes = outcomes_of(trail, ordered)
